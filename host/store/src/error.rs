@@ -1,0 +1,143 @@
+use std::path::PathBuf;
+
+use floret_model::{Digest, ResourceKey, Seq, VersionRef};
+
+/// Why the store could not do something; variants by what the caller should do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody else was first: read again and decide again.
+    #[error("{key} has moved on: expected {}, found {}", seq_text(*.expected), seq_text(*.found))]
+    Conflict {
+        /// Of which resource.
+        key: ResourceKey,
+        /// The latest seq that the caller expected.
+        expected: Option<Seq>,
+        /// The latest seq that is there.
+        found: Option<Seq>,
+    },
+    /// A version depends on something that is not there.
+    #[error(
+        "{dependent} depends on {missing}, which is not there ({reason}); save it first, or build again from what is latest"
+    )]
+    MissingDependency {
+        /// Whose dependency.
+        dependent: ResourceKey,
+        /// Which.
+        missing: VersionRef,
+        /// `never committed` or `dropped by cleanup`.
+        reason: &'static str,
+    },
+    /// A version would make its resource depend on itself.
+    #[error("{key} cannot depend on {on}: it would depend on itself, by way of {}", path_text(.path))]
+    Cycle {
+        /// The dependent.
+        key: ResourceKey,
+        /// The dependency that closes the cycle.
+        on: ResourceKey,
+        /// From `on` back to `key`.
+        path: Vec<ResourceKey>,
+    },
+    /// A version's content is not stored.
+    #[error("the content {digest} of {key} is not stored; put it before the version is published")]
+    MissingBlob {
+        /// Whose content.
+        key: ResourceKey,
+        /// Digest of the raw bytes.
+        digest: Digest,
+    },
+    /// Stored bytes are not what was written: restore them, or build the version again.
+    #[error("{what} is damaged: {problem}")]
+    Integrity {
+        /// Which thing.
+        what: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Bytes that expand beyond what they may.
+    #[error(
+        "{what} expands beyond {limit_bytes} bytes; nothing larger was promised, so it was not read further"
+    )]
+    TooLarge {
+        /// Which thing.
+        what: String,
+        /// The cap.
+        limit_bytes: u64,
+    },
+    /// Another process has the store open.
+    #[error("the store {} is in use{}; stop that process, or give another folder with --data", .path.display(), holder_text(.holder))]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// What that process wrote of itself.
+        holder: Option<String>,
+    },
+    /// The store was written by a newer program.
+    #[error("the store {} has format {found}, and this program reads up to {supported}; use a newer floret", .path.display())]
+    NewerFormat {
+        /// The folder.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest known here.
+        supported: u32,
+    },
+    /// The folder cannot be used, e.g. it is read-only or full.
+    #[error("cannot {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The object store failed.
+    #[error("cannot {action} {path} in {store}: {source}")]
+    Object {
+        /// What was tried.
+        action: &'static str,
+        /// On which object.
+        path: String,
+        /// Where.
+        store: String,
+        /// Why not.
+        source: object_store::Error,
+    },
+    /// The catalog's backend failed.
+    #[error("{catalog} failed: {problem}")]
+    Backend {
+        /// Which catalog.
+        catalog: String,
+        /// What it said.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed if it is made again, after reading again.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+}
+
+fn seq_text(seq: Option<Seq>) -> String {
+    seq.map_or_else(
+        || "no version".to_owned(),
+        |seq| format!("version @{seq} as the latest"),
+    )
+}
+
+fn path_text(path: &[ResourceKey]) -> String {
+    path.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" → ")
+}
+
+fn holder_text(holder: &Option<String>) -> String {
+    holder
+        .as_ref()
+        .map(|holder| format!(" by {holder}"))
+        .unwrap_or_default()
+}
