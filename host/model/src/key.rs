@@ -226,12 +226,14 @@ impl ResourceKey {
 
     /// Unambiguous bytes: `namespace NUL type NUL id`; sorts by namespace, type, id. No part holds a NUL.
     pub fn encode(&self) -> Vec<u8> {
-        let parts = [
-            self.namespace.as_str(),
-            self.resource_type.as_str(),
-            self.resource_id.as_str(),
-        ];
-        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 1).sum());
+        self.encode_after(None)
+    }
+
+    /// The bytes of [`encode`](Self::encode) behind a prefix, in one allocation.
+    pub fn encode_after(&self, prefix: impl IntoIterator<Item = u8>) -> Vec<u8> {
+        let parts = [self.namespace.as_str(), self.resource_type.as_str(), self.resource_id.as_str()];
+        let mut bytes = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
+        bytes.extend(prefix);
         for (index, part) in parts.iter().enumerate() {
             if index > 0 {
                 bytes.push(0);

@@ -1,5 +1,7 @@
 //! The [`Catalog`]: the version log, its edges, memos and blob rows, in one transactional home.
 
+mod embedded;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use floret_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
+
+pub use self::embedded::EmbeddedCatalog;
 
 /// What must be true of a resource's latest version for a draft to be appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -46,6 +46,20 @@ pub enum Error {
         /// Digest of the raw bytes.
         digest: Digest,
     },
+    /// A blob was not settled, or not referred to, before its lease ended: put it again.
+    #[error("the lease on blob {digest} ended before it was used; put it again")]
+    LeaseLost {
+        /// Digest of the raw bytes.
+        digest: Digest,
+    },
+    /// A record that no catalog can hold, e.g. a count beyond 2^63: mend what is to be saved.
+    #[error("{what} cannot be stored: {problem}")]
+    Invalid {
+        /// Which record.
+        what: String,
+        /// What about it.
+        problem: String,
+    },
     /// Stored bytes are not what was written: restore them, or build the version again.
     #[error("{what} is damaged: {problem}")]
     Integrity {
@@ -117,7 +131,7 @@ pub enum Error {
 impl Error {
     /// Whether the same call may succeed if it is made again, after reading again.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
+        matches!(self, Self::Conflict { .. } | Self::LeaseLost { .. })
     }
 }
 

@@ -4,11 +4,15 @@
 //! any object store, named by the digest of their raw bytes. The crate knows nothing of components, caches or
 //! the cascade: it is told what to keep and keeps the invariants that `ARCHITECTURE.md` lists.
 
+mod blob;
 mod catalog;
+mod clock;
 mod error;
+pub mod record;
 
 pub use catalog::{
-    Access, BlobRecord, BlobState, Catalog, CatalogStatistics, Claim, Draft, IfUnchanged,
-    ListQuery, Outcome, Precondition, Publish,
+    Access, BlobRecord, BlobState, Catalog, CatalogStatistics, Claim, Draft, EmbeddedCatalog,
+    IfUnchanged, ListQuery, Outcome, Precondition, Publish,
 };
+pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::Error;

@@ -1,0 +1,154 @@
+//! Planning: reverse edges from what changed, in topological order.
+
+use std::collections::{BTreeSet, HashMap};
+
+use floret_model::{Plan, PlannedStep, ResourceKey, StepReason};
+
+use crate::{Error, Floret};
+
+/// A plan with its edges by number, for the scheduler.
+pub(crate) struct Graph {
+    pub plan: Plan,
+    /// For each step, the steps that wait for it.
+    pub before: Vec<Vec<usize>>,
+    /// For each step, whether it depends on a root itself.
+    pub direct: Vec<bool>,
+}
+
+/// A resource whose build is asked for by name, with the inputs that it will have.
+pub(crate) struct Requested<'a> {
+    pub key: &'a ResourceKey,
+    pub inputs: Vec<&'a ResourceKey>,
+}
+
+impl Floret {
+    /// What a cascade from these resources would look at. A resource that changed is not itself a step; one
+    /// that is built is rebuilt by [`cascade`](Self::cascade) only if it is named by `build`.
+    ///
+    /// Takes memory and time linear in the resources and edges reached.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub async fn plan(&self, roots: &[ResourceKey]) -> Result<Plan, Error> {
+        for root in roots {
+            self.check_namespace(&root.namespace)?;
+        }
+        Ok(self.graph(roots, &[]).await?.plan)
+    }
+
+    pub(crate) async fn graph(&self, roots: &[ResourceKey], requested: &[Requested<'_>]) -> Result<Graph, Error> {
+        let (nodes, edges) = self.reach(roots, requested).await?;
+        let root_set: BTreeSet<&ResourceKey> = roots.iter().collect();
+        let order = topological(&nodes, &edges)?;
+        let mut place = vec![usize::MAX; nodes.len()];
+        for (position, node) in order.iter().enumerate() {
+            place[*node] = position;
+        }
+        let mut inputs: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+        for (from, dependents) in edges.iter().enumerate() {
+            for to in dependents {
+                inputs[*to].push(from);
+            }
+        }
+        let is_requested: BTreeSet<&ResourceKey> = requested.iter().map(|requested| requested.key).collect();
+        // Roots are nodes too, so that edges out of them count, but not steps unless they are requested.
+        let is_step = |node: usize| !root_set.contains(&nodes[node]) || is_requested.contains(&nodes[node]);
+        let steps: Vec<usize> = order.iter().copied().filter(|node| is_step(*node)).collect();
+        let mut number = vec![usize::MAX; nodes.len()];
+        for (index, node) in steps.iter().enumerate() {
+            number[*node] = index;
+        }
+        let mut graph = Graph { plan: Plan::default(), before: vec![Vec::new(); steps.len()], direct: Vec::new() };
+        for node in &steps {
+            let mut changed: Vec<ResourceKey> = inputs[*node].iter().map(|from| nodes[*from].clone()).collect();
+            changed.sort();
+            let after: BTreeSet<usize> =
+                inputs[*node].iter().filter(|from| is_step(**from)).map(|from| number[*from]).collect();
+            for earlier in &after {
+                graph.before[*earlier].push(number[*node]);
+            }
+            graph.direct.push(inputs[*node].iter().any(|from| root_set.contains(&nodes[*from])));
+            let reason = match is_requested.contains(&nodes[*node]) {
+                true => StepReason::Requested,
+                false => StepReason::InputChanged { inputs: changed },
+            };
+            graph.plan.steps.push(PlannedStep { key: nodes[*node].clone(), after: after.into_iter().collect(), reason });
+        }
+        graph.plan.roots = roots.to_vec();
+        Ok(graph)
+    }
+
+    /// Everything reachable from the roots and the requested, with the edges to dependents, by number.
+    async fn reach(
+        &self,
+        roots: &[ResourceKey],
+        requested: &[Requested<'_>],
+    ) -> Result<(Vec<ResourceKey>, Vec<Vec<usize>>), Error> {
+        let mut numbers: HashMap<ResourceKey, usize> = HashMap::new();
+        let mut nodes: Vec<ResourceKey> = Vec::new();
+        let mut number_of = |key: &ResourceKey, nodes: &mut Vec<ResourceKey>| match numbers.get(key) {
+            Some(number) => *number,
+            None => {
+                numbers.insert(key.clone(), nodes.len());
+                nodes.push(key.clone());
+                nodes.len() - 1
+            }
+        };
+        for key in roots.iter().chain(requested.iter().map(|requested| requested.key)) {
+            number_of(key, &mut nodes);
+        }
+        let mut edges: Vec<BTreeSet<usize>> = Vec::new();
+        let mut done = 0;
+        while done < nodes.len() {
+            let wave = nodes[done..].to_vec();
+            for dependents in self.catalog.dependents(&wave).await? {
+                let to = dependents.iter().map(|dependent| number_of(dependent, &mut nodes)).collect();
+                edges.push(to);
+            }
+            done += wave.len();
+        }
+        // The inputs that a requested build will have replace those of its latest version.
+        for requested in requested {
+            let to = number_of(requested.key, &mut nodes);
+            for dependents in &mut edges {
+                dependents.remove(&to);
+            }
+            for input in &requested.inputs {
+                if let Some(from) = nodes.iter().position(|node| node == *input) {
+                    edges[from].insert(to);
+                }
+            }
+        }
+        Ok((nodes, edges.into_iter().map(|to| to.into_iter().collect()).collect()))
+    }
+}
+
+/// Kahn's algorithm, taking ready nodes in the order in which they were reached.
+fn topological(nodes: &[ResourceKey], edges: &[Vec<usize>]) -> Result<Vec<usize>, Error> {
+    let mut waits = vec![0usize; nodes.len()];
+    for to in edges.iter().flatten() {
+        waits[*to] += 1;
+    }
+    let mut order: Vec<usize> = (0..nodes.len()).filter(|node| waits[*node] == 0).collect();
+    let mut next = 0;
+    while next < order.len() {
+        for to in &edges[order[next]] {
+            waits[*to] -= 1;
+            if waits[*to] == 0 {
+                order.push(*to);
+            }
+        }
+        next += 1;
+    }
+    match waits.iter().position(|waits| *waits > 0) {
+        None => Ok(order),
+        Some(stuck) => {
+            let cycle = floret_store::Error::Cycle {
+                key: nodes[stuck].clone(),
+                on: nodes[stuck].clone(),
+                path: (0..nodes.len()).filter(|node| waits[*node] > 0).map(|node| nodes[node].clone()).collect(),
+            };
+            Err(Error::Store(cycle))
+        }
+    }
+}

@@ -1,0 +1,369 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use floret_cache::{CacheValue, LoadError, PutOptions};
+use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, Version, VersionRef};
+use floret_store::{Access, ListQuery};
+use parking_lot::Mutex;
+
+use crate::{Error, Floret};
+
+/// A version with its bytes: an immutable picture, whatever happens after.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What is known of it.
+    pub version: Arc<Version>,
+    /// Its raw bytes, verified.
+    pub content: Bytes,
+    reads: Arc<AtomicU64>,
+}
+
+/// What the cache keeps: latest versions by name (memory only, never replaced by an older one), and contents by
+/// digest (both tiers, never stale).
+#[derive(Clone, Debug)]
+pub enum Cached {
+    /// The latest version of a resource, with its bytes.
+    Head(Arc<Snapshot>),
+    /// The latest version of a resource, its bytes not read yet.
+    HeadOnly(Arc<Version>),
+    /// Raw bytes.
+    Content(Bytes),
+}
+
+/// Memory that a snapshot takes beside its content: an estimate of its fields.
+const SNAPSHOT_BYTES: u64 = 1024;
+
+impl CacheValue for Cached {
+    fn weight_bytes(&self) -> u64 {
+        match self {
+            Self::Head(snapshot) => SNAPSHOT_BYTES + snapshot.content.len() as u64,
+            Self::HeadOnly(_) => SNAPSHOT_BYTES,
+            Self::Content(bytes) => bytes.len() as u64,
+        }
+    }
+
+    fn encode(&self) -> Option<Bytes> {
+        match self {
+            Self::Head(_) | Self::HeadOnly(_) => None,
+            Self::Content(bytes) => Some(bytes.clone()),
+        }
+    }
+
+    fn decode(bytes: Bytes) -> Option<Self> {
+        Some(Self::Content(bytes))
+    }
+}
+
+/// Key of a resource's latest version in the cache.
+pub(crate) fn head_key(key: &ResourceKey) -> Vec<u8> {
+    key.encode_after([b'h'])
+}
+
+/// Key of a content in the cache.
+pub(crate) fn content_key(digest: &Digest) -> [u8; 33] {
+    let mut key = [b'c'; 33];
+    key[1..].copy_from_slice(digest.as_bytes());
+    key
+}
+
+/// Which version of a resource.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Selector {
+    /// The newest.
+    #[default]
+    Latest,
+    /// By its place in the log.
+    Seq(Seq),
+    /// By its semantic version.
+    Version(semver::Version),
+}
+
+impl std::str::FromStr for Selector {
+    type Err = Error;
+
+    /// `latest`, a seq such as `3`, or a semantic version such as `1.0.2`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        if let Ok(seq @ 1..) = text.parse() {
+            return Ok(Self::Seq(Seq(seq)));
+        }
+        let expected = "expected `latest`, a seq such as 3, or a version such as 1.0.2";
+        let version = text.parse().map_err(|_| Error::invalid(format!("{text:?} names no version: {expected}")))?;
+        Ok(Self::Version(version))
+    }
+}
+
+/// Whether the cache may answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Freshness {
+    /// It may: it is told of every publish of this host.
+    #[default]
+    Cached,
+    /// The catalog is asked, and the content read and verified again.
+    Strong,
+}
+
+/// How often resources were read, until it is written.
+#[derive(Debug, Default)]
+pub(crate) struct AccessLog(Mutex<HashMap<ResourceKey, Arc<AtomicU64>>>);
+
+impl AccessLog {
+    fn counter(&self, key: &ResourceKey) -> Arc<AtomicU64> {
+        self.0.lock().entry(key.clone()).or_default().clone()
+    }
+}
+
+impl Floret {
+    /// A version with its bytes: from memory, from disk, or from the store.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a version whose time to live has passed; [`Error::Dropped`].
+    pub async fn get(
+        &self,
+        key: &ResourceKey,
+        selector: &Selector,
+        freshness: Freshness,
+    ) -> Result<Arc<Snapshot>, Error> {
+        if freshness == Freshness::Cached
+            && *selector == Selector::Latest
+            && let Some(Cached::Head(snapshot)) = self.cached_head(key)?
+        {
+            snapshot.reads.fetch_add(1, Ordering::Relaxed);
+            return Ok(snapshot);
+        }
+        let version = match (freshness, selector) {
+            (Freshness::Cached, Selector::Latest) => self.latest(key).await?,
+            _ => self.resolve(key, selector).await?,
+        };
+        let content = match freshness {
+            Freshness::Cached => self.content(&version).await?,
+            Freshness::Strong => self.stored_content(&version).await?,
+        };
+        let snapshot = self.snapshot(version, content);
+        snapshot.reads.fetch_add(1, Ordering::Relaxed);
+        if *selector == Selector::Latest {
+            self.remember_head(&snapshot).await?;
+        }
+        Ok(snapshot)
+    }
+
+    /// What is known of a version, without its bytes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a version whose time to live has passed.
+    pub async fn resolve(&self, key: &ResourceKey, selector: &Selector) -> Result<Arc<Version>, Error> {
+        self.check_namespace(&key.namespace)?;
+        let found = match selector {
+            Selector::Latest => self.head(key).await?,
+            Selector::Seq(seq) => {
+                self.catalog.version(&VersionRef { key: key.clone(), seq: *seq }).await?
+            }
+            Selector::Version(version) => self.by_semantic_version(key, version).await?,
+        };
+        match found {
+            Some(version) if version.is_expired(self.now()) => Err(Error::NotFound {
+                what: version.reference().to_string(),
+                hint: Some("its time to live has passed".to_owned()),
+            }),
+            Some(version) => Ok(version),
+            None => Err(match selector {
+                Selector::Latest => Error::not_found(key),
+                Selector::Seq(seq) => Error::not_found(format!("{key}@{seq}")),
+                Selector::Version(version) => Error::not_found(format!("{key} {version}")),
+            }),
+        }
+    }
+
+    /// Versions of a resource, newest first, at most `limit`, only those below `before`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a resource without versions.
+    pub async fn log(
+        &self,
+        key: &ResourceKey,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Version>>, Error> {
+        self.check_namespace(&key.namespace)?;
+        let log = self.catalog.log(key, before, limit).await?;
+        if log.is_empty() && before.is_none() && limit > 0 {
+            return Err(Error::not_found(key));
+        }
+        Ok(log)
+    }
+
+    /// Latest versions by key, without those whose time to live has passed.
+    ///
+    /// # Errors
+    /// An unknown namespace; a store that fails.
+    pub async fn list(&self, query: &ListQuery) -> Result<Vec<Arc<Version>>, Error> {
+        if let Some(namespace) = &query.namespace {
+            self.check_namespace(namespace)?;
+        }
+        let now = self.now();
+        let mut heads = self.catalog.list(query).await?;
+        heads.retain(|version| !version.is_expired(now));
+        Ok(heads)
+    }
+
+    /// Resources of one namespace that are built from this one, sorted.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub async fn dependents(
+        &self,
+        key: &ResourceKey,
+        of: Option<&ResourceType>,
+    ) -> Result<Vec<ResourceKey>, Error> {
+        let mut found = self.catalog.dependents(std::slice::from_ref(key)).await?.pop().unwrap_or_default();
+        found.retain(|dependent| of.is_none_or(|of| dependent.resource_type == *of));
+        Ok(found)
+    }
+
+    /// How often a resource was read, what is not written yet included.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub async fn access(&self, key: &ResourceKey) -> Result<Access, Error> {
+        self.flush_accesses().await?;
+        Ok(self.catalog.access(key).await?)
+    }
+
+    /// Write the access counts that have grown. The time of the last read is that of the write.
+    pub(crate) async fn flush_accesses(&self) -> Result<(), Error> {
+        let now = self.now();
+        let grown: Vec<_> = {
+            let log = self.accesses.0.lock();
+            let reads = log.iter().map(|(key, reads)| (key, reads.swap(0, Ordering::Relaxed)));
+            reads.filter(|(_, count)| *count > 0).map(|(key, count)| (key.clone(), Access { count, last_at: now })).collect()
+        };
+        if !grown.is_empty() {
+            self.catalog.add_accesses(&grown).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn head(&self, key: &ResourceKey) -> Result<Option<Arc<Version>>, Error> {
+        Ok(self.catalog.heads(std::slice::from_ref(key)).await?.pop().flatten())
+    }
+
+    /// Raw bytes of a version, by way of the cache.
+    pub(crate) async fn content(&self, version: &Version) -> Result<Bytes, Error> {
+        if version.content_inline.is_some() {
+            return self.stored_content(version).await;
+        }
+        self.check_kept(version)?;
+        let load = async || self.blobs.get(&version.content_location).await.map(Cached::Content);
+        self.cached_content(&version.key.namespace, &version.data_hash, load).await
+    }
+
+    /// Raw bytes of an intermediate result, by digest.
+    pub(crate) async fn content_of_digest(&self, namespace: &Namespace, digest: &Digest) -> Result<Bytes, Error> {
+        let load = async || self.blobs.get_by_digest(digest).await.map(Cached::Content);
+        self.cached_content(namespace, digest, load).await
+    }
+
+    async fn cached_content(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+        load: impl AsyncFnOnce() -> Result<Cached, floret_store::Error>,
+    ) -> Result<Bytes, Error> {
+        let cache = self.cache.namespace(namespace.as_str())?;
+        let loaded = cache.get_or_load(&content_key(digest), PutOptions::default(), load).await;
+        match loaded {
+            Ok(Cached::Content(bytes)) => Ok(bytes),
+            Ok(Cached::Head(_) | Cached::HeadOnly(_)) => {
+                unreachable!("keys of contents begin with `c`, and heads are put under `h` only")
+            }
+            Err(LoadError::Loader(error)) => Err(Error::Store(error)),
+            Err(LoadError::Cache(error)) => Err(Error::Cache(error)),
+        }
+    }
+
+    async fn stored_content(&self, version: &Version) -> Result<Bytes, Error> {
+        self.check_kept(version)?;
+        Ok(match version.content_inline {
+            Some(_) => floret_store::read_inline(version)?,
+            None => self.blobs.get(&version.content_location).await?,
+        })
+    }
+
+    fn check_kept(&self, version: &Version) -> Result<(), Error> {
+        match version.dropped_at {
+            Some(_) => Err(Error::Dropped(version.reference())),
+            None => Ok(()),
+        }
+    }
+
+    /// The cached latest version, unless its time to live has passed.
+    fn cached_head(&self, key: &ResourceKey) -> Result<Option<Cached>, Error> {
+        let Ok(cache) = self.cache.namespace(key.namespace.as_str()) else {
+            return Err(self.unknown_namespace(&key.namespace));
+        };
+        let Some(cached) = cache.get_memory(&head_key(key)) else { return Ok(None) };
+        let version = match &cached {
+            Cached::Head(snapshot) => &snapshot.version,
+            Cached::HeadOnly(version) => version,
+            Cached::Content(_) => return Ok(None),
+        };
+        let visible = version.ttl_ms.is_none() || !version.is_expired(self.now());
+        Ok(visible.then_some(cached))
+    }
+
+    /// The latest version, by way of the cache.
+    pub(crate) async fn latest(&self, key: &ResourceKey) -> Result<Arc<Version>, Error> {
+        match self.cached_head(key)? {
+            Some(Cached::Head(snapshot)) => Ok(Arc::clone(&snapshot.version)),
+            Some(Cached::HeadOnly(version)) => Ok(version),
+            _ => self.resolve(key, &Selector::Latest).await,
+        }
+    }
+
+    /// Tell the cache of a version that was just published.
+    pub(crate) async fn published(&self, version: &Arc<Version>) -> Result<(), Error> {
+        let cache = self.cache.namespace(version.key.namespace.as_str())?;
+        let value = Cached::HeadOnly(Arc::clone(version));
+        cache.put_if_newer(&head_key(&version.key), value, version.seq.0).await;
+        Ok(())
+    }
+
+    pub(crate) fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
+        let reads = self.accesses.counter(&version.key);
+        Arc::new(Snapshot { version, content, reads })
+    }
+
+    /// Put a latest version into the cache, unless a newer one is there.
+    pub(crate) async fn remember_head(&self, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
+        let version = &snapshot.version;
+        let cache = self.cache.namespace(version.key.namespace.as_str())?;
+        let value = Cached::Head(Arc::clone(snapshot));
+        cache.put_if_newer(&head_key(&version.key), value, version.seq.0).await;
+        Ok(())
+    }
+
+    /// Binary search: semantic versions grow with seq.
+    async fn by_semantic_version(
+        &self,
+        key: &ResourceKey,
+        wanted: &semver::Version,
+    ) -> Result<Option<Arc<Version>>, Error> {
+        let Some(head) = self.head(key).await? else { return Ok(None) };
+        let (mut low, mut high) = (1, head.seq.0);
+        while low <= high {
+            let middle = low + (high - low) / 2;
+            let reference = VersionRef { key: key.clone(), seq: Seq(middle) };
+            let Some(found) = self.catalog.version(&reference).await? else { return Ok(None) };
+            match found.version.cmp(wanted) {
+                std::cmp::Ordering::Equal => return Ok(Some(found)),
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle - 1,
+            }
+        }
+        Ok(None)
+    }
+}

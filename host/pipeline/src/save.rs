@@ -1,0 +1,387 @@
+//! Saving: content → digest → equal to the latest? → policy → blob → publish → cache.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floret_model::{
+    Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey, ResourceType,
+    Seq, TypedMetadata, Version, canonical_json,
+};
+use floret_runtime::Input;
+use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
+use futures::future::try_join_all;
+use serde_json::{Map, Value};
+
+use crate::policy::{Decision, Facts};
+use crate::{Error, Floret};
+
+/// Contents above this are hashed away from the async worker threads: 256 KiB take about 0.15 ms.
+const INLINE_HASH_BYTES_MAX: usize = 256 << 10;
+/// Dictionary entries stay inline (M9) up to this; larger ones are stored as blobs.
+const DICTIONARY_INLINE_BYTES_MAX: usize = 1 << 20;
+
+/// What to save.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Bytes as they are.
+    Bytes(Bytes),
+    /// JSON, kept in its canonical form (RFC 8785).
+    Json(Value),
+}
+
+/// What must be true of the latest version for a save to go through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum IfLatest {
+    /// There is none.
+    Absent,
+    /// It has this seq.
+    Seq(Seq),
+}
+
+/// One thing to save.
+#[derive(Clone, Debug)]
+pub struct SaveRequest {
+    /// As which resource.
+    pub key: ResourceKey,
+    /// Its content.
+    pub content: Content,
+    /// Media type of bytes; by default `text/plain` for literature, else `application/octet-stream`. JSON is
+    /// `application/json`.
+    pub media_type: Option<String>,
+    /// Typed metadata must be that of the resource's type, or none.
+    pub metadata: Metadata,
+    /// Tags keep the version from cleanup.
+    pub tags: BTreeSet<String>,
+    /// How long it is visible, in milliseconds.
+    pub ttl_ms: Option<u64>,
+    /// How the semantic version grows.
+    pub bump: Bump,
+    /// A conflict is an error then; without it, the save follows whatever is there.
+    pub if_latest: Option<IfLatest>,
+}
+
+impl SaveRequest {
+    /// A save with nothing but a content.
+    pub fn new(key: ResourceKey, content: Content) -> Self {
+        Self {
+            key,
+            content,
+            media_type: None,
+            metadata: Metadata::default(),
+            tags: BTreeSet::new(),
+            ttl_ms: None,
+            bump: Bump::default(),
+            if_latest: None,
+        }
+    }
+}
+
+/// What became of a save.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    /// The version, new or old.
+    pub version: Arc<Version>,
+    /// Whether it is new. If not, content, metadata and the rest equal the latest version's.
+    pub is_new: bool,
+}
+
+/// A save with its content in its final form.
+struct Hashed {
+    request: SaveRequest,
+    bytes: Bytes,
+    digest: Digest,
+    media_type: String,
+}
+
+impl Floret {
+    /// Save one version, durably. Cascades are the caller's next step, so that no plugin can lose a save.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] only with `if_latest`; [`Error::InvalidRequest`] for types that are built, content
+    /// that its type does not allow, or metadata of another type.
+    pub async fn save(&self, request: SaveRequest) -> Result<Saved, Error> {
+        self.check_saved_by_people(&request.key).await?;
+        self.save_any(request).await
+    }
+
+    pub(crate) async fn save_any(&self, request: SaveRequest) -> Result<Saved, Error> {
+        let hashed = self.hash(request).await?;
+        if let Some(version) = self.unchanged(&hashed).await? {
+            return Ok(Saved { version, is_new: false });
+        }
+        let content = hashed.bytes.clone();
+        let draft = self.drafts(vec![hashed]).await?.remove(0);
+        let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
+        let outcome = self.catalog.publish(publish).await.map_err(conflict)?.remove(0);
+        self.saved(outcome, content).await
+    }
+
+    /// Save several versions at once: all of them, or none.
+    ///
+    /// # Errors
+    /// The first that fails, as for [`save`](Self::save); nothing of the batch is visible then.
+    pub async fn save_batch(&self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>, Error> {
+        for request in &requests {
+            self.check_saved_by_people(&request.key).await?;
+        }
+        let mut hashed = Vec::with_capacity(requests.len());
+        for request in requests {
+            hashed.push(self.hash(request).await?);
+        }
+        let contents: Vec<Bytes> = hashed.iter().map(|hashed| hashed.bytes.clone()).collect();
+        let drafts = self.drafts(hashed).await?;
+        let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
+        let outcomes = self.catalog.publish(publish).await.map_err(conflict)?;
+        let mut saved = Vec::with_capacity(outcomes.len());
+        for (outcome, content) in outcomes.into_iter().zip(contents) {
+            saved.push(self.saved(outcome, content).await?);
+        }
+        Ok(saved)
+    }
+
+    /// Save several versions, each by itself: a result for each, in order, at most `concurrency_max` at once.
+    pub async fn save_each(&self, requests: Vec<SaveRequest>, concurrency_max: usize) -> Vec<Result<Saved, Error>> {
+        use futures::StreamExt;
+        let saves = requests.into_iter().map(|request| self.save(request));
+        futures::stream::iter(saves).buffered(concurrency_max.max(1)).collect().await
+    }
+
+    /// Drafts of requests that a cascade will publish, see [`Change`](crate::Change).
+    pub(crate) async fn drafts_of(&self, requests: Vec<SaveRequest>) -> Result<Vec<Draft>, Error> {
+        let mut hashed = Vec::with_capacity(requests.len());
+        for request in requests {
+            self.check_saved_by_people(&request.key).await?;
+            hashed.push(self.hash(request).await?);
+        }
+        self.drafts(hashed).await
+    }
+
+    async fn saved(&self, outcome: Outcome, content: Bytes) -> Result<Saved, Error> {
+        let is_new = matches!(outcome, Outcome::Appended(_));
+        let version = Arc::clone(outcome.version());
+        if is_new && version.key.namespace == Namespace::plugins() {
+            self.bindings_in_use.forget();
+        }
+        self.remember_head(&self.snapshot(Arc::clone(&version), content)).await?;
+        Ok(Saved { version, is_new })
+    }
+
+    /// Types that a component or the host makes are not saved by people.
+    async fn check_saved_by_people(&self, key: &ResourceKey) -> Result<(), Error> {
+        self.check_namespace(&key.namespace)?;
+        let name = key.resource_type.as_str();
+        if name == "dictionary" || name == "literature" || self.options.extra_types.contains(&key.resource_type) {
+            return Ok(());
+        }
+        let remedy = match name {
+            "corpus" => "a corpus is built from texts: use `floret corpus create`",
+            "plugin" => "use `floret plugin install`",
+            "binding" => "use `floret plugin bind`",
+            "search" => "use `floret build`",
+            _ => {
+                let bound: Vec<String> = self.bindings().await?.into_iter().map(|(id, ..)| id).collect();
+                if !bound.iter().any(|id| id == name) {
+                    let extra = self.options.extra_types.iter().map(ToString::to_string);
+                    let known = ResourceType::BUILT_IN.iter().map(ToString::to_string).chain(extra);
+                    let known = known.chain(bound).collect::<BTreeSet<_>>().into_iter().collect();
+                    return Err(Error::UnknownType { got: name.to_owned(), known });
+                }
+                "a component makes it: use `floret build`"
+            }
+        };
+        Err(Error::invalid(format!("{key} cannot be saved as it is; {remedy}")))
+    }
+
+    async fn hash(&self, request: SaveRequest) -> Result<Hashed, Error> {
+        let is_json = matches!(request.content, Content::Json(_));
+        let text = request.key.resource_type == ResourceType::literature();
+        let media_type = match (&request.media_type, is_json) {
+            (Some(media_type), false) => media_type.clone(),
+            (None, false) if text => "text/plain; charset=utf-8".to_owned(),
+            (None, false) => "application/octet-stream".to_owned(),
+            (_, true) => "application/json".to_owned(),
+        };
+        let typed = request.metadata.typed.resource_type();
+        if typed.as_ref().is_some_and(|typed| *typed != request.key.resource_type) {
+            let typed = typed.expect("just seen");
+            return Err(Error::invalid(format!("{} was given metadata of a {typed}", request.key)));
+        }
+        let (bytes, digest) = match request.content.clone() {
+            Content::Bytes(bytes) if bytes.len() <= INLINE_HASH_BYTES_MAX => {
+                let digest = Digest::of(&bytes);
+                (bytes, digest)
+            }
+            Content::Bytes(bytes) => blocking(move || (bytes.clone(), Digest::of(&bytes))).await,
+            Content::Json(value) => blocking(move || canonical(&value)).await,
+        };
+        if text {
+            check_utf8(&request.key, &bytes)?;
+        }
+        Ok(Hashed { request, bytes, digest, media_type })
+    }
+
+    /// The latest version, if the request says nothing new. What a component derives is not compared: it
+    /// follows from the content.
+    async fn unchanged(&self, hashed: &Hashed) -> Result<Option<Arc<Version>>, Error> {
+        let request = &hashed.request;
+        if request.if_latest.is_some() {
+            return Ok(None);
+        }
+        let head = match self.latest(&request.key).await {
+            Ok(head) => head,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let same = head.data_hash == hashed.digest
+            && head.media_type == hashed.media_type
+            && head.dropped_at.is_none()
+            && head.tags == request.tags
+            && head.ttl_ms == request.ttl_ms
+            && head.metadata.custom == request.metadata.custom
+            && head.metadata.typed == with_statistics_of(hashed, &head.metadata.typed);
+        Ok(same.then_some(head))
+    }
+
+    async fn drafts(&self, hashed: Vec<Hashed>) -> Result<Vec<Draft>, Error> {
+        let mut complete = Vec::with_capacity(hashed.len());
+        for hashed in hashed {
+            let mut metadata = hashed.request.metadata.clone();
+            if hashed.request.key.resource_type == ResourceType::literature() {
+                let statistics = self.analyze(&hashed).await?;
+                metadata.typed = TypedMetadata::Literature(literature(&hashed, Some(statistics)));
+            }
+            complete.push((hashed, metadata));
+        }
+        let facts: Vec<Facts<'_>> = complete
+            .iter()
+            .map(|(hashed, metadata)| Facts {
+                key: &hashed.request.key,
+                media_type: &hashed.media_type,
+                metadata,
+                content: &hashed.bytes,
+            })
+            .collect();
+        let decisions = self.decide(&facts).await?;
+        let drafts = complete.into_iter().zip(decisions);
+        try_join_all(drafts.map(|((hashed, metadata), decision)| self.draft(hashed, metadata, decision))).await
+    }
+
+    async fn draft(&self, hashed: Hashed, metadata: Metadata, decision: Decision) -> Result<Draft, Error> {
+        let Hashed { request, bytes, digest, media_type } = hashed;
+        let (codec, policy) = decision;
+        let inline_bytes_max = match request.key.resource_type.as_str() {
+            "dictionary" => DICTIONARY_INLINE_BYTES_MAX.max(self.options.inline_bytes_max),
+            _ => self.options.inline_bytes_max,
+        };
+        let (content_location, content_inline) = if bytes.len() <= inline_bytes_max {
+            let (location, stored) = floret_store::inline(bytes, digest, inline_codec(codec))?;
+            (location, Some(stored))
+        } else {
+            (self.blobs.put(bytes, digest, codec).await?, None)
+        };
+        let precondition = match request.if_latest {
+            None => Precondition::Any,
+            Some(IfLatest::Absent) => Precondition::Absent,
+            Some(IfLatest::Seq(seq)) => Precondition::Latest(seq),
+        };
+        Ok(Draft {
+            key: request.key,
+            bump: request.bump,
+            precondition,
+            if_unchanged: IfUnchanged::Deduplicate,
+            data_hash: digest,
+            media_type,
+            content_location,
+            content_inline,
+            dependencies: Vec::new(),
+            metadata,
+            tags: request.tags,
+            ttl_ms: request.ttl_ms,
+            spec: None,
+            build: None,
+            policy,
+        })
+    }
+
+    async fn analyze(&self, hashed: &Hashed) -> Result<LiteratureStatistics, Error> {
+        let bound = self.bound("literature").await?;
+        let config = bound.config_with(&Map::new())?.to_string();
+        let document = Input {
+            role: "document".to_owned(),
+            digest: hashed.digest,
+            media_type: hashed.media_type.clone(),
+            bytes: hashed.bytes.clone(),
+        };
+        let figures = bound.component.analyze(document, &config).await?;
+        Ok(LiteratureStatistics {
+            word_count: figures.word_count,
+            unique_words: figures.unique_words,
+            sentence_count: figures.sentence_count,
+            readability_score: figures.readability_score,
+            readability_formula: figures.readability_formula,
+        })
+    }
+}
+
+fn canonical(value: &Value) -> (Bytes, Digest) {
+    let bytes = canonical_json(value);
+    let digest = Digest::of(&bytes);
+    (bytes.into(), digest)
+}
+
+/// The finest compressions are too slow for an async worker thread; small contents gain nothing by them.
+fn inline_codec(codec: Codec) -> Codec {
+    Codec { level: codec.level.min(3), ..codec }
+}
+
+fn check_utf8(key: &ResourceKey, bytes: &[u8]) -> Result<(), Error> {
+    std::str::from_utf8(bytes).map(|_| ()).map_err(|error| {
+        let offset = error.valid_up_to();
+        Error::invalid(format!("{key} is not UTF-8: the byte at offset {offset} is 0x{:02x}; convert the text first", bytes[offset]))
+    })
+}
+
+/// The literature fields of a request, completed by what follows from the text.
+fn literature(hashed: &Hashed, statistics: Option<LiteratureStatistics>) -> LiteratureMetadata {
+    let given = match &hashed.request.metadata.typed {
+        TypedMetadata::Literature(given) => given.clone(),
+        _ => LiteratureMetadata {
+            title: hashed.request.key.resource_id.to_string(),
+            authors: Vec::new(),
+            publication_year: None,
+            genres: BTreeSet::new(),
+            source: None,
+            text_hash: None,
+            text_size_bytes: 0,
+            statistics: None,
+        },
+    };
+    let text_size_bytes = hashed.bytes.len() as u64;
+    LiteratureMetadata { text_hash: Some(hashed.digest), text_size_bytes, statistics, ..given }
+}
+
+/// The typed metadata that a request would get, its statistics taken from the version before.
+fn with_statistics_of(hashed: &Hashed, head: &TypedMetadata) -> TypedMetadata {
+    match head {
+        TypedMetadata::Literature(head) => TypedMetadata::Literature(literature(hashed, head.statistics.clone())),
+        _ => hashed.request.metadata.typed.clone(),
+    }
+}
+
+pub(crate) fn conflict(error: floret_store::Error) -> Error {
+    let text = |seq: Option<Seq>| seq.map_or_else(|| "no version".to_owned(), |seq| format!("@{seq}"));
+    match error {
+        floret_store::Error::Conflict { key, expected, found } => {
+            Error::Conflict { key, expected: text(expected), found: text(found) }
+        }
+        error => Error::Store(error),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

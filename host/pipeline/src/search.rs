@@ -1,0 +1,260 @@
+//! Composite search: pins of one publish, and answers merged by reciprocal rank fusion.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use floret_model::{Codec, Digest, ResourceKey, ResourceType, Version, VersionRef, canonical_json};
+use floret_runtime::{Hit, Input, Query, Searcher};
+use futures::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::derive::{Job, Output};
+use crate::figures::Figures;
+use crate::{Error, Floret};
+
+/// Most answers to one question; the index contract's own bound.
+pub const HITS_MAX: u32 = 10_000;
+/// The constant k of reciprocal rank fusion: 60, as in Cormack, Clarke and Büttcher (SIGIR 2009).
+const FUSION_K: f64 = 60.0;
+/// How many answers of each part are merged for one that is asked for.
+const FUSION_DEPTH: u32 = 4;
+
+/// The content of a composite search index.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pins {
+    /// `floret.search/1`.
+    format: String,
+    parts: Vec<Pin>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pin {
+    version: VersionRef,
+    digest: Digest,
+}
+
+const FORMAT: &str = "floret.search/1";
+
+/// One answer, merged over the parts that gave it.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SearchHit {
+    /// The word.
+    pub word: String,
+    /// Its count in the corpus, where an index knows it.
+    pub frequency: u64,
+    /// Edit distance, in fuzzy queries.
+    pub distance: u8,
+    /// Greater is better: the index's own score for one part, the sum of 1 / (60 + rank) for several.
+    pub score: f64,
+    /// Its rank in each part that gave it, from 1, by `TYPE/ID`.
+    pub ranks: BTreeMap<String, u32>,
+}
+
+/// Answers to a question.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct SearchAnswer {
+    /// The version that was asked.
+    pub index: String,
+    /// The parts that could answer, as `TYPE/ID@SEQ`.
+    pub parts: Vec<String>,
+    /// Best first.
+    pub hits: Vec<SearchHit>,
+}
+
+impl Floret {
+    /// Ask an index: a composite one asks each of its parts that can answer and merges their answers. Text is
+    /// compared as the corpus's builder folds it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a resource that is no index, a limit of 0 or over [`HITS_MAX`], or a
+    /// question that no part can answer.
+    pub async fn search(&self, key: &ResourceKey, query: &Query, limit: u32) -> Result<SearchAnswer, Error> {
+        if !(1..=HITS_MAX).contains(&limit) {
+            return Err(Error::invalid(format!("a limit of {limit} cannot be used: expected 1 to {HITS_MAX}")));
+        }
+        let index = self.latest(key).await?;
+        let parts = self.parts(&index).await?;
+        let depth = if parts.len() > 1 { limit.saturating_mul(FUSION_DEPTH).min(HITS_MAX) } else { limit };
+        let asked = parts.iter().map(|part| self.ask_part(part, query, depth));
+        let mut answered = Vec::new();
+        for (part, hits) in parts.iter().zip(try_join_all(asked).await?) {
+            if let Some(hits) = hits {
+                answered.push((part.reference(), hits));
+            }
+        }
+        if answered.is_empty() {
+            return Err(Error::invalid(format!("no part of {key} answers {} queries", query.mode_name())));
+        }
+        let parts = answered.iter().map(|(part, _)| part.to_string()).collect();
+        Ok(SearchAnswer { index: index.reference().to_string(), parts, hits: fuse(answered, limit as usize) })
+    }
+
+    /// The index versions behind a version that is asked.
+    async fn parts(&self, index: &Arc<Version>) -> Result<Vec<Arc<Version>>, Error> {
+        if index.key.resource_type != ResourceType::search() {
+            return Ok(vec![Arc::clone(index)]);
+        }
+        let content = self.content(index).await?;
+        let pins: Pins = serde_json::from_slice(&content).map_err(|error| {
+            let what = index.reference().to_string();
+            Error::Store(floret_store::Error::Integrity { what, problem: format!("not a search index: {error}") })
+        })?;
+        let mut parts = Vec::with_capacity(pins.parts.len());
+        for pin in pins.parts {
+            if pin.version.key.resource_type == ResourceType::corpus() {
+                continue;
+            }
+            let part = self.catalog.version(&pin.version).await?;
+            parts.push(part.ok_or_else(|| Error::not_found(&pin.version))?);
+        }
+        Ok(parts)
+    }
+
+    /// Answers of one part; `None` where it does not answer such questions.
+    async fn ask_part(&self, part: &Arc<Version>, query: &Query, limit: u32) -> Result<Option<Vec<Hit>>, Error> {
+        match self.searcher(part).await?.search(query.clone(), limit).await {
+            Ok(hits) => Ok(Some(hits)),
+            Err(error) if error.is_unsupported() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An index, opened by the very component that built it; the most recently used ones stay open.
+    async fn searcher(&self, index: &Version) -> Result<Arc<Searcher>, Error> {
+        let component = index.build.as_ref().and_then(|build| build.component.as_ref());
+        let Some(component) = component.filter(|component| component.contract.starts_with("floret:index@")) else {
+            let expected = "expected a trie, a semantic index, a search index or what another index component built";
+            return Err(Error::invalid(format!("{} cannot be searched: {expected}", index.key)));
+        };
+        let name = Digest::of(&[index.data_hash.as_bytes().as_slice(), component.digest.as_bytes()].concat());
+        {
+            let mut open = self.searchers.lock();
+            if let Some(place) = open.iter().position(|(digest, _)| *digest == name) {
+                let found = open.remove(place);
+                open.push(found.clone());
+                return Ok(found.1);
+            }
+        }
+        let plugin = self.catalog.version(&component.plugin).await?;
+        let plugin = plugin.ok_or_else(|| Error::not_found(&component.plugin))?;
+        let component = self.component(&plugin).await?;
+        let searcher = Arc::new(component.open_index(self.input("index", index).await?).await?);
+        let mut open = self.searchers.lock();
+        if open.len() >= self.options.open_indexes_max.max(1) {
+            open.remove(0);
+        }
+        open.push((name, Arc::clone(&searcher)));
+        Ok(searcher)
+    }
+
+    /// Put a composite search index together: no component, only pins, all built from one corpus content.
+    pub(crate) fn compose(&self, job: &Job<'_>) -> Result<Output, Error> {
+        check_one_corpus(job)?;
+        let parts = job.inputs.iter();
+        let pins = Pins {
+            format: FORMAT.to_owned(),
+            parts: parts.map(|part| Pin { version: part.version.reference(), digest: part.version.data_hash }).collect(),
+        };
+        let content = canonical_json(&serde_json::to_value(pins).expect("pins have string keys"));
+        let digest = Digest::of(&content);
+        let (location, inline) = floret_store::inline(content.into(), digest, Codec::NONE)?;
+        Ok(Output {
+            digest,
+            location,
+            inline: Some(inline),
+            policy: None,
+            figures: Figures::None,
+            from_memo: false,
+            build_time_ms: 0.0,
+        })
+    }
+}
+
+/// M17: parts that know different corpora must not answer together.
+fn check_one_corpus(job: &Job<'_>) -> Result<(), Error> {
+    let mut corpora: BTreeMap<Digest, String> = BTreeMap::new();
+    for part in job.inputs {
+        let version = &part.version;
+        if version.key.resource_type == ResourceType::corpus() {
+            corpora.insert(version.data_hash, version.reference().to_string());
+            continue;
+        }
+        let Some(build) = &version.build else {
+            return Err(Error::invalid(format!("{} cannot be a part of {}: it is not an index", version.key, job.key)));
+        };
+        for input in build.inputs.iter().filter(|input| input.role == "corpus") {
+            corpora.insert(input.digest, input.version.to_string());
+        }
+    }
+    if corpora.len() > 1 {
+        let named: Vec<String> = corpora.into_values().collect();
+        return Err(Error::invalid(format!(
+            "the parts of {} are built from different corpora ({}); run `floret cascade` on the corpus first",
+            job.key,
+            named.join(", "),
+        )));
+    }
+    Ok(())
+}
+
+/// Reciprocal rank fusion. One part's answer stays as it is, with its own scores.
+fn fuse(mut answered: Vec<(VersionRef, Vec<Hit>)>, limit: usize) -> Vec<SearchHit> {
+    let alone = answered.len() == 1;
+    let mut merged: BTreeMap<String, SearchHit> = BTreeMap::new();
+    for (part, hits) in &mut answered {
+        for (rank, hit) in (1u32..).zip(hits.drain(..)) {
+            let gain = if alone { f64::from(hit.score) } else { 1.0 / (FUSION_K + f64::from(rank)) };
+            let entry = merged.entry(hit.word.clone()).or_insert_with(|| SearchHit {
+                word: hit.word,
+                frequency: 0,
+                distance: hit.distance,
+                score: 0.0,
+                ranks: BTreeMap::new(),
+            });
+            entry.frequency = entry.frequency.max(hit.frequency);
+            entry.distance = entry.distance.min(hit.distance);
+            entry.score += gain;
+            entry.ranks.insert(part.key.to_string(), rank);
+        }
+    }
+    let mut hits: Vec<SearchHit> = merged.into_values().collect();
+    if alone {
+        hits.sort_by_key(|hit| hit.ranks.values().copied().min());
+    } else {
+        hits.sort_by(|one, two| two.score.total_cmp(&one.score).then_with(|| one.word.cmp(&two.word)));
+    }
+    hits.truncate(limit);
+    hits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(word: &str, score: f32) -> Hit {
+        Hit { word: word.to_owned(), frequency: 1, distance: 0, score }
+    }
+
+    fn part(text: &str) -> VersionRef {
+        VersionRef { key: text.parse().expect("a key"), seq: floret_model::Seq::FIRST }
+    }
+
+    #[test]
+    fn m17_answers_are_merged_by_reciprocal_rank() {
+        let trie = vec![hit("union", 1.0), hit("unions", 0.5)];
+        let semantic = vec![hit("unions", 0.9), hit("reunion", 0.8)];
+        let hits = fuse(vec![(part("trie/t"), trie), (part("semantic/s"), semantic)], 2);
+        let words: Vec<&str> = hits.iter().map(|hit| hit.word.as_str()).collect();
+        assert_eq!(words, ["unions", "union"]);
+        assert!((hits[0].score - (1.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-12);
+        assert_eq!(hits[0].ranks.len(), 2);
+    }
+
+    #[test]
+    fn m17_one_part_keeps_its_own_order_and_scores() {
+        let hits = fuse(vec![(part("trie/t"), vec![hit("b", 0.1), hit("a", 0.1)])], 10);
+        assert_eq!((hits[0].word.as_str(), hits[0].score), ("b", f64::from(0.1f32)));
+    }
+}
