@@ -1,1 +1,218 @@
-//! stub
+//! What the integration tests stand on: hosts over temporary folders, texts, and the components as they are
+//! built into `plugins/dist` and `tests/guests/dist`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use floret_cache::{Cache, CacheConfig, NamespaceConfig};
+use floret_model::{CascadeReport, LiteratureMetadata, Metadata, ResourceKey, StorageType, TypedMetadata};
+use floret_pipeline::{
+    BuiltIn, Content, CorpusRequest, DerivedSpec, Floret, Options, Parts, Progress, SaveRequest, Saved,
+};
+use floret_runtime::{Limits, Runtime, RuntimeConfig};
+use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock};
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository").to_owned()
+}
+
+/// The `floret` binary, built once for a run of the tests.
+///
+/// # Panics
+/// If it does not build.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args(["build", "--release", "--locked", "--quiet", "--package", "floret"])
+            .current_dir(repository())
+            .status()
+            .expect("cargo starts");
+        assert!(built.success(), "the binary does not build");
+        // Tests lie in target/release/deps.
+        let tests = std::env::current_exe().expect("a test knows where it is");
+        tests.parent().and_then(Path::parent).expect("target/release").join("floret")
+    })
+}
+
+/// A built component of the product, by name.
+///
+/// # Errors
+/// A file that is not there: `cargo xtask plugins` builds it.
+pub fn component(name: &str) -> Result<Bytes> {
+    read(&repository().join("plugins/dist").join(format!("{name}.wasm")))
+}
+
+/// A built component that misbehaves, by name.
+///
+/// # Errors
+/// A file that is not there: `cargo xtask plugins` builds it.
+pub fn guest(name: &str) -> Result<Bytes> {
+    read(&repository().join("tests/guests/dist").join(format!("{name}.wasm")))
+}
+
+fn read(path: &Path) -> Result<Bytes> {
+    let bytes = std::fs::read(path)
+        .with_context(|| format!("{} is missing; run cargo xtask plugins", path.display()))?;
+    Ok(bytes.into())
+}
+
+/// The components of the product with their bindings.
+///
+/// # Errors
+/// As [`component`].
+pub fn built_ins() -> Result<Vec<BuiltIn>> {
+    let built_in = |name: &str, bindings: &[&str]| -> Result<BuiltIn> {
+        let bindings = bindings.iter().map(|id| ((*id).to_owned(), serde_json::Map::new())).collect();
+        Ok(BuiltIn { name: name.to_owned(), bytes: component(name)?, bindings })
+    };
+    Ok(vec![
+        built_in("corpus-text", &["literature", "corpus"])?,
+        built_in("trie-fst", &["trie"])?,
+        built_in("semantic-ngram", &["semantic"])?,
+        built_in("policy-default", &["policy"])?,
+        built_in("policy-archive", &[])?,
+    ])
+}
+
+/// How a host of a test is put together.
+pub struct Setup {
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its limits on components.
+    pub limits: Limits,
+    /// The rest.
+    pub options: Options,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), limits: Limits::default(), options: Options::default() }
+    }
+}
+
+/// A host over a folder, embedded as users have it by default.
+///
+/// # Errors
+/// Whatever keeps it from opening.
+pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
+    let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(&folder.join("catalog"))?;
+    let objects = floret_store::local_objects(&folder.join("blobs"))?;
+    let clock = setup.clock;
+    let blobs = BlobStore::new(
+        Arc::clone(&catalog),
+        objects,
+        StorageType::Disk,
+        Arc::clone(&clock),
+        BlobOptions::default(),
+    );
+    let large = NamespaceConfig {
+        memory_items_max: 100_000,
+        memory_bytes_max: 256 << 20,
+        ..NamespaceConfig::default()
+    };
+    let namespaces = ["default", "other", "plugins"].map(|name| (name.to_owned(), large.clone()));
+    let cache = Cache::open(
+        CacheConfig {
+            namespaces: namespaces.into(),
+            directory: Some(folder.join("cache")),
+            ..CacheConfig::default()
+        },
+        Arc::new(floret_cache::SystemClock::default()),
+    )?;
+    // Compiled code is shared by all tests: compiling is most of what opening a fresh store takes.
+    let compiled_dir = Some(repository().join("target/test-compiled"));
+    let runtime = Runtime::new(RuntimeConfig { compiled_dir, limits: setup.limits })?;
+    let parts = Parts {
+        catalog,
+        blobs,
+        cache,
+        runtime,
+        clock,
+        session: u64::from(std::process::id()),
+        built_ins: built_ins()?,
+        options: setup.options,
+    };
+    Ok(Arc::new(Floret::open(parts).await?))
+}
+
+/// A key from `TYPE/ID`.
+///
+/// # Panics
+/// If it is none.
+pub fn key(text: &str) -> ResourceKey {
+    text.parse().expect("a resource key")
+}
+
+/// A text as a save.
+pub fn text(id: &str, content: &str) -> SaveRequest {
+    SaveRequest::new(
+        key(&format!("literature/{id}")),
+        Content::Bytes(Bytes::copy_from_slice(content.as_bytes())),
+    )
+}
+
+/// A text with what is known of it.
+pub fn literature(id: &str, author: &str, year: i32, content: &str) -> SaveRequest {
+    let metadata = LiteratureMetadata {
+        title: format!("Title of {id}"),
+        authors: vec![author.to_owned()],
+        publication_year: Some(year),
+        genres: ["speech".to_owned()].into(),
+        source: Some(format!("shelf {author}")),
+        text_hash: None,
+        text_size_bytes: 0,
+        statistics: None,
+    };
+    SaveRequest { metadata: Metadata::typed(TypedMetadata::Literature(metadata)), ..text(id, content) }
+}
+
+/// Save a text.
+///
+/// # Errors
+/// As saving.
+pub async fn save_text(host: &Floret, id: &str, content: &str) -> Result<Saved> {
+    Ok(host.save(text(id, content)).await?)
+}
+
+/// A request for a corpus of texts and children, by their ids.
+pub fn corpus(id: &str, documents: &[&str], children: &[&str]) -> (ResourceKey, CorpusRequest) {
+    let request = CorpusRequest {
+        documents: documents.iter().map(|id| key(&format!("literature/{id}"))).collect(),
+        children: children.iter().map(|id| key(&format!("corpus/{id}"))).collect(),
+        ..CorpusRequest::default()
+    };
+    (key(&format!("corpus/{id}")), request)
+}
+
+/// A build of an index, or of a composite one, from inputs of one role.
+pub fn derived(id: &str, role: &str, inputs: &[&str]) -> DerivedSpec {
+    DerivedSpec::new(key(id), role, inputs.iter().map(|input| key(input)))
+}
+
+/// The small world that most tests begin with: texts a and b in corpora a and b, a master over both, a trie, a
+/// semantic index and a composite search index on the master.
+///
+/// # Errors
+/// Whatever fails.
+pub async fn small_world(host: &Floret) -> Result<CascadeReport> {
+    host.save(literature("a", "Ada", 1843, "The engine weaves algebraic patterns. The engine computes."))
+        .await?;
+    host.save(literature("b", "Bede", 731, "A sparrow flies through the hall. A sparrow is gone.")).await?;
+    let corpora = vec![corpus("a", &["a"], &[]), corpus("b", &["b"], &[]), corpus("all", &[], &["a", "b"])];
+    host.corpus_create(corpora, &Progress::default()).await?;
+    let change = floret_pipeline::Change {
+        builds: vec![
+            derived("trie/all", "corpus", &["corpus/all"]),
+            derived("semantic/all", "corpus", &["corpus/all"]),
+            derived("search/all", "part", &["corpus/all", "trie/all", "semantic/all"]),
+        ],
+        ..floret_pipeline::Change::default()
+    };
+    Ok(host.apply(change, &Progress::default()).await?)
+}

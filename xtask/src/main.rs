@@ -1,6 +1,8 @@
 //! Chores of this repository: `cargo xtask <verb>`.
 
 mod plugins;
+mod promises;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -15,10 +17,16 @@ struct Cli {
 enum Verb {
     /// Build the guest components into plugins/dist and tests/guests/dist, or check them.
     Plugins(plugins::Options),
+    /// Map each promise to the tests that show it kept.
+    Promises(promises::Options),
+    /// Everything that is checked before a change lands.
+    Test,
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
         Verb::Plugins(options) => plugins::run(&options),
+        Verb::Promises(options) => promises::run(&options),
+        Verb::Test => test::run(),
     }
 }

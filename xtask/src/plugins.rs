@@ -22,10 +22,10 @@ use toolchain::Toolchain;
 pub struct Options {
     /// Change nothing: fail if sources, locks and built files disagree.
     #[arg(long)]
-    check: bool,
+    pub check: bool,
     /// With --check: build for real too, and compare the bytes.
     #[arg(long, requires = "check")]
-    rebuild: bool,
+    pub rebuild: bool,
 }
 
 /// Run the verb.
@@ -82,8 +82,12 @@ fn check_locks(root: &Path, guests: &[Guest]) -> Result<()> {
                 faults.push(format!("the sources of {} changed since it was built", guest.name));
             }
             match std::fs::read(root.join(guest.file())) {
-                Ok(bytes) if sources::sha256(&bytes) == locked.digest => component::check(&guest.name, &bytes)?,
-                Ok(_) => faults.push(format!("{} is not the file that its lock names", guest.file().display())),
+                Ok(bytes) if sources::sha256(&bytes) == locked.digest => {
+                    component::check(&guest.name, &bytes)?
+                }
+                Ok(_) => {
+                    faults.push(format!("{} is not the file that its lock names", guest.file().display()))
+                }
                 Err(error) => faults.push(format!("{} cannot be read: {error}", guest.file().display())),
             }
         }
@@ -104,7 +108,10 @@ fn check_rebuilt(root: &Path, guests: &[Guest]) -> Result<()> {
         let lock = Lock::read(&root.join(&guest.dist))?;
         let locked = lock.find(&guest.name).context("check_locks found every entry")?;
         if locked.toolchain != toolchain.identity {
-            println!("{}: builds; bytes not compared, since it was locked with {}", guest.name, locked.toolchain);
+            println!(
+                "{}: builds; bytes not compared, since it was locked with {}",
+                guest.name, locked.toolchain
+            );
         } else if locked.digest == sources::sha256(bytes) {
             equal += 1;
         } else {
@@ -120,7 +127,8 @@ fn check_rebuilt(root: &Path, guests: &[Guest]) -> Result<()> {
 
 fn repository() -> Result<PathBuf> {
     // Cargo says at run time too where we are, which is right where checkouts share a target folder.
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let root = xtask.parent().context("xtask lies in the repository")?;
     root.canonicalize().with_context(|| format!("{} is gone; build xtask anew", root.display()))
 }

@@ -39,8 +39,10 @@ struct Promise {
 /// Write the list, or check it.
 pub fn run(options: &Options) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the repository")?;
-    let text = std::fs::read_to_string(root.join(PROMISES)).with_context(|| format!("cannot read {PROMISES}"))?;
-    let promises: Promises = toml::from_str(&text).with_context(|| format!("{PROMISES} is not as expected"))?;
+    let text =
+        std::fs::read_to_string(root.join(PROMISES)).with_context(|| format!("cannot read {PROMISES}"))?;
+    let promises: Promises =
+        toml::from_str(&text).with_context(|| format!("{PROMISES} is not as expected"))?;
     let mut tests: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for folder in SOURCES {
         collect(root, &root.join(folder), &mut tests)?;
@@ -113,7 +115,11 @@ fn tests_in(text: &str) -> Vec<(String, String)> {
             is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
             continue;
         }
-        let name = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+        let name = line
+            .strip_prefix("async ")
+            .unwrap_or(line)
+            .strip_prefix("fn ")
+            .and_then(|rest| rest.split('(').next());
         if let (true, Some(name)) = (is_test, name)
             && let Some(id) = promise_id(name)
         {
@@ -129,7 +135,9 @@ fn tests_in(text: &str) -> Vec<(String, String)> {
 fn promise_id(name: &str) -> Option<String> {
     let (id, _) = name.split_once('_')?;
     let digits = id.get(1..)?;
-    let good = id.as_bytes()[0].is_ascii_lowercase() && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let good = id.as_bytes()[0].is_ascii_lowercase()
+        && !digits.is_empty()
+        && digits.bytes().all(|b| b.is_ascii_digit());
     good.then(|| id.to_uppercase())
 }
 

@@ -32,7 +32,8 @@ pub fn run() -> Result<()> {
     step("documentation", || cargo(&["doc", "--release", "--workspace", "--no-deps", "--locked"]))?;
     step("components, built again", || plugins::run(&plugins::Options { check: true, rebuild: true }))?;
     step("tests of the components' logic", || {
-        let arguments = ["test", "--release", "--workspace", "--locked", "--manifest-path", "plugins/Cargo.toml"];
+        let arguments =
+            ["test", "--release", "--workspace", "--locked", "--manifest-path", "plugins/Cargo.toml"];
         tests(&arguments, &mut tally)
     })?;
     step("tests", || tests(&["test", "--release", "--workspace", "--locked", "--no-fail-fast"], &mut tally))?;
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn summary_lines_are_read_and_ignored_tests_are_failures() {
-        let line = "test result: ok. 14 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        let line =
+            "test result: ok. 14 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         assert_eq!(summary(line), Some((14, 2)));
         assert_eq!(summary("test a ... ok"), None);
     }

@@ -34,10 +34,7 @@ pub(crate) struct AccessLog {
 
 impl AccessLog {
     pub(crate) fn new(keys_max: usize) -> Self {
-        Self {
-            keys_max,
-            counts: Mutex::default(),
-        }
+        Self { keys_max, counts: Mutex::default() }
     }
 
     /// Notes an access, unless another thread is just doing so: a sample more or less does not matter.
@@ -56,10 +53,7 @@ impl AccessLog {
         if counts.len() >= self.keys_max.saturating_mul(2) {
             let mut hottest = sorted(&counts);
             hottest.truncate(self.keys_max);
-            *counts = hottest
-                .into_iter()
-                .map(|(key, count)| (key, count.div_ceil(2)))
-                .collect();
+            *counts = hottest.into_iter().map(|(key, count)| (key, count.div_ceil(2))).collect();
         }
     }
 
@@ -81,10 +75,7 @@ impl AccessLog {
 /// By falling count; equal ones by key, so that the order is always the same.
 fn sorted(counts: &HashMap<Key, u64, RandomState>) -> Vec<(Key, u64)> {
     let mut entries: Vec<(Key, u64)> = counts.iter().map(|(k, &n)| (k.clone(), n)).collect();
-    entries.sort_unstable_by(|a, b| {
-        b.1.cmp(&a.1)
-            .then_with(|| a.0.as_bytes().cmp(b.0.as_bytes()))
-    });
+    entries.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.as_bytes().cmp(b.0.as_bytes())));
     entries
 }
 
@@ -109,9 +100,7 @@ pub(crate) fn encode<'a>(logs: impl Iterator<Item = (&'a str, Vec<(Key, u64)>)>)
 
 /// What [`encode`] wrote; `None` if it is torn, damaged or of another version.
 pub(crate) fn decode(file: &[u8]) -> Option<Vec<(&str, Key, u64)>> {
-    let (checksum, mut rest) = file
-        .strip_prefix(MAGIC_AND_VERSION)?
-        .split_first_chunk::<4>()?;
+    let (checksum, mut rest) = file.strip_prefix(MAGIC_AND_VERSION)?.split_first_chunk::<4>()?;
     if crc32fast::hash(rest) != u32::from_le_bytes(*checksum) {
         return None;
     }
@@ -135,9 +124,7 @@ mod tests {
 
     fn names(log: &AccessLog) -> Vec<String> {
         let hottest = log.hottest().into_iter();
-        hottest
-            .map(|(key, n)| format!("{}={n}", String::from_utf8_lossy(key.as_bytes())))
-            .collect()
+        hottest.map(|(key, n)| format!("{}={n}", String::from_utf8_lossy(key.as_bytes()))).collect()
     }
 
     #[test]
@@ -159,10 +146,7 @@ mod tests {
         log.note(b"b", 5);
         let file = encode([("words", log.hottest())].into_iter());
         let read: Vec<_> = decode(&file).expect("just written");
-        assert_eq!(
-            read,
-            [("words", Key::new(b"b"), 5), ("words", Key::new(b"a"), 2)]
-        );
+        assert_eq!(read, [("words", Key::new(b"b"), 5), ("words", Key::new(b"a"), 2)]);
         for cut in 0..file.len() {
             assert_eq!(decode(&file[..cut]), None, "cut at {cut}");
         }
@@ -176,13 +160,8 @@ mod tests {
         let sampled: Vec<u64> = (0..64_000).filter(|&nth| is_sampled(nth)).collect();
         assert!((990..=1010).contains(&sampled.len()), "{}", sampled.len());
         for stride in [2, 10, 64, 100] {
-            let phases: std::collections::HashSet<u64> =
-                sampled.iter().map(|nth| nth % stride).collect();
-            assert_eq!(
-                phases.len() as u64,
-                stride,
-                "every place of a loop over {stride} keys is seen"
-            );
+            let phases: std::collections::HashSet<u64> = sampled.iter().map(|nth| nth % stride).collect();
+            assert_eq!(phases.len() as u64, stride, "every place of a loop over {stride} keys is seen");
         }
     }
 }

@@ -88,11 +88,7 @@ impl<V: CacheValue> Cache<V> {
             let counters = Arc::<Counters>::default();
             let shared_name: Arc<str> = name.as_str().into();
             let memory = MemoryTier::new(
-                if memory[nth] > 0 {
-                    namespace.memory_items_max
-                } else {
-                    0
-                },
+                if memory[nth] > 0 { namespace.memory_items_max } else { 0 },
                 memory[nth],
                 namespace.eviction,
                 Arc::clone(&counters),
@@ -101,14 +97,7 @@ impl<V: CacheValue> Cache<V> {
             let on_disk = engine.as_ref().map(|engine| {
                 let (engine, name) = (Arc::clone(engine), Arc::clone(&shared_name));
                 let counters = Arc::clone(&counters);
-                DiskNamespace::new(
-                    engine,
-                    name,
-                    disk[nth],
-                    namespace.compression,
-                    counters,
-                    found,
-                )
+                DiskNamespace::new(engine, name, disk[nth], namespace.compression, counters, found)
             });
             let space = Namespace::new(
                 shared_name,
@@ -179,9 +168,8 @@ impl<V: CacheValue> Cache<V> {
     /// What each namespace, and all of them together, did and hold.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
-        let namespaces = (self.0.namespaces.iter())
-            .map(|(name, namespace)| (name.clone(), namespace.stats()))
-            .collect();
+        let namespaces =
+            (self.0.namespaces.iter()).map(|(name, namespace)| (name.clone(), namespace.stats())).collect();
         CacheStats::new(namespaces, self.0.memory_bytes_max, self.0.disk.clone())
     }
 
@@ -190,18 +178,11 @@ impl<V: CacheValue> Cache<V> {
     pub fn hot_keys(&self, limit: usize) -> Vec<HotKey> {
         let mut hot: Vec<HotKey> = Vec::new();
         for (name, namespace) in &self.0.namespaces {
-            hot.extend(
-                namespace
-                    .0
-                    .log
-                    .hottest()
-                    .into_iter()
-                    .map(|(key, accesses)| HotKey {
-                        namespace: name.clone(),
-                        key: key.as_bytes().to_vec(),
-                        accesses,
-                    }),
-            );
+            hot.extend(namespace.0.log.hottest().into_iter().map(|(key, accesses)| HotKey {
+                namespace: name.clone(),
+                key: key.as_bytes().to_vec(),
+                accesses,
+            }));
         }
         hot.sort_by_key(|key| std::cmp::Reverse(key.accesses));
         hot.truncate(limit);
@@ -243,9 +224,8 @@ impl<V: CacheValue> Cache<V> {
                 ran = true;
                 loader(hot)
             };
-            let outcome: Result<V, LoadError<E>> = namespace
-                .get_or_load(&key, PutOptions::default(), load)
-                .await;
+            let outcome: Result<V, LoadError<E>> =
+                namespace.get_or_load(&key, PutOptions::default(), load).await;
             match (outcome, ran) {
                 (Ok(_), false) => warmed.from_disk += 1,
                 (Ok(_), true) => warmed.loaded += 1,
@@ -259,9 +239,7 @@ impl<V: CacheValue> Cache<V> {
     /// call it every minute or so. Returns what was moved.
     pub async fn rebalance(&self) -> Option<crate::Move> {
         let mut rebalancer = self.0.rebalancer.lock().await;
-        rebalancer
-            .step(&self.0.namespaces, self.0.memory_bytes_max)
-            .await
+        rebalancer.step(&self.0.namespaces, self.0.memory_bytes_max).await
     }
 
     /// Hands everything on disk to the operating system and writes the access log.
@@ -287,9 +265,11 @@ impl<V: CacheValue> Cache<V> {
         let Some(engine) = &self.0.engine else {
             return Ok(());
         };
+        for namespace in self.0.namespaces.values() {
+            namespace.0.disk.iter().for_each(|disk| disk.bury_rest());
+        }
         engine.flush()?;
-        let logs =
-            (self.0.namespaces.iter()).map(|(name, space)| (name.as_str(), space.0.log.hottest()));
+        let logs = (self.0.namespaces.iter()).map(|(name, space)| (name.as_str(), space.0.log.hottest()));
         let file = access_log::encode(logs);
         write_private(&engine.directory.path.join("access-log"), &[&file])
     }
@@ -329,10 +309,7 @@ fn open_engine(path: &Path) -> Result<(Option<Arc<Engine>>, Rows, DiskState), Er
 
 fn is_unavailable(kind: ErrorKind) -> bool {
     use ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-    matches!(
-        kind,
-        PermissionDenied | ReadOnlyFilesystem | StorageFull | QuotaExceeded
-    )
+    matches!(kind, PermissionDenied | ReadOnlyFilesystem | StorageFull | QuotaExceeded)
 }
 
 /// Removes what namespaces left that are no longer configured.

@@ -18,10 +18,7 @@ impl Millis {
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let whole_ms = duration.as_nanos().div_ceil(1_000_000);
-        Self(
-            self.0
-                .saturating_add(u64::try_from(whole_ms).unwrap_or(u64::MAX)),
-        )
+        Self(self.0.saturating_add(u64::try_from(whole_ms).unwrap_or(u64::MAX)))
     }
 }
 
@@ -49,9 +46,7 @@ impl SystemClock {
     pub fn new() -> Self {
         Self {
             started: Instant::now(),
-            started_unix: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default(),
+            started_unix: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
         }
     }
 }
@@ -84,10 +79,7 @@ impl ManualClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn new(start: Millis) -> Self {
-        Self {
-            now_ms: AtomicU64::new(start.0),
-            reads: AtomicU64::new(0),
-        }
+        Self { now_ms: AtomicU64::new(start.0), reads: AtomicU64::new(0) }
     }
 
     /// Moves the clock forward.

@@ -2,6 +2,7 @@
 
 mod directory;
 mod engine;
+mod graves;
 mod index;
 mod namespace;
 

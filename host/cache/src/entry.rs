@@ -96,18 +96,15 @@ fn checksum(disk_key: &[u8], header: &[u8; HEADER_BYTES], payload: &[u8]) -> u32
 fn compress(raw: &[u8], compression: Compression) -> Option<(Codec, Vec<u8>)> {
     match compression {
         Compression::None => None,
-        Compression::Zstd { level } => zstd::bulk::compress(raw, level.clamp(1, 22))
-            .ok()
-            .map(|packed| (Codec::Zstd, packed)),
+        Compression::Zstd { level } => {
+            zstd::bulk::compress(raw, level.clamp(1, 22)).ok().map(|packed| (Codec::Zstd, packed))
+        }
         Compression::Lz4 => Some((Codec::Lz4, lz4_flex::block::compress(raw))),
         Compression::Gzip { level } => {
             let level = flate2::Compression::new(level.min(9));
             let mut packed = Vec::with_capacity(raw.len() / 2);
             let mut encoder = flate2::bufread::GzEncoder::new(raw, level);
-            encoder
-                .read_to_end(&mut packed)
-                .ok()
-                .map(|_| (Codec::Gzip, packed))
+            encoder.read_to_end(&mut packed).ok().map(|_| (Codec::Gzip, packed))
         }
     }
 }
@@ -136,12 +133,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CODECS: [Compression; 4] = [
-        Compression::None,
-        Compression::Zstd { level: 3 },
-        Compression::Lz4,
-        Compression::Gzip { level: 6 },
-    ];
+    const CODECS: [Compression; 4] =
+        [Compression::None, Compression::Zstd { level: 3 }, Compression::Lz4, Compression::Gzip { level: 6 }];
 
     fn bytes(sealed: &Sealed) -> Vec<u8> {
         [&sealed.header[..], &sealed.payload].concat()
@@ -153,10 +146,7 @@ mod tests {
         for (number, compression) in CODECS.into_iter().enumerate() {
             let sealed = seal(b"k", &raw, compression);
             assert_eq!(usize::from(sealed.header[5]), number);
-            assert_eq!(
-                open(b"k", &Bytes::from(bytes(&sealed))).as_ref(),
-                Some(&raw)
-            );
+            assert_eq!(open(b"k", &Bytes::from(bytes(&sealed))).as_ref(), Some(&raw));
         }
     }
 
@@ -177,11 +167,7 @@ mod tests {
                 sealed.header[8..16].copy_from_slice(&lie.to_le_bytes());
                 let crc = checksum(b"k", &sealed.header, &sealed.payload);
                 sealed.header[24..28].copy_from_slice(&crc.to_le_bytes());
-                assert_eq!(
-                    open(b"k", &Bytes::from(bytes(&sealed))),
-                    None,
-                    "{compression:?} {lie}"
-                );
+                assert_eq!(open(b"k", &Bytes::from(bytes(&sealed))), None, "{compression:?} {lie}");
             }
         }
     }

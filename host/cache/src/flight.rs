@@ -56,11 +56,7 @@ impl<V: Clone> Flights<V> {
             outcome: watch::Sender::new(Outcome::Pending),
         });
         flights.insert(key.clone(), Arc::clone(&flight));
-        Role::Leader(Leader {
-            flights: Arc::clone(self),
-            key: key.clone(),
-            flight,
-        })
+        Role::Leader(Leader { flights: Arc::clone(self), key: key.clone(), flight })
     }
 
     /// The key was written or invalidated: who waits still gets what is being loaded, but it is not cached, and who
@@ -85,9 +81,7 @@ impl<V: Clone> Flights<V> {
     #[cfg(test)]
     pub(crate) fn waiters(&self, key: &[u8]) -> usize {
         let flights = self.0.lock();
-        flights
-            .get(key)
-            .map_or(0, |flight| flight.outcome.receiver_count())
+        flights.get(key).map_or(0, |flight| flight.outcome.receiver_count())
     }
 }
 
@@ -133,11 +127,7 @@ pub(crate) struct Waiter<V>(watch::Receiver<Outcome<V>>);
 impl<V: Clone> Waiter<V> {
     /// Waits for the outcome; never [`Outcome::Pending`].
     pub(crate) async fn wait(mut self) -> Outcome<V> {
-        match self
-            .0
-            .wait_for(|outcome| !matches!(outcome, Outcome::Pending))
-            .await
-        {
+        match self.0.wait_for(|outcome| !matches!(outcome, Outcome::Pending)).await {
             Ok(outcome) => outcome.clone(),
             // A leader tells before its flight is dropped; if not, loading again is right.
             Err(_) => Outcome::Abandoned,

@@ -13,10 +13,7 @@ pub(crate) const DISK_KEY_BYTES_MAX: usize = 65_536 - 4 - 255;
 /// A cache key: any bytes. It hashes and compares as its bytes.
 #[derive(Clone)]
 pub(crate) enum Key {
-    Inline {
-        len: u8,
-        bytes: [u8; INLINE_BYTES_MAX],
-    },
+    Inline { len: u8, bytes: [u8; INLINE_BYTES_MAX] },
     Heap(Box<[u8]>),
 }
 
@@ -25,10 +22,7 @@ impl Key {
         if key.len() <= INLINE_BYTES_MAX {
             let mut bytes = [0; INLINE_BYTES_MAX];
             bytes[..key.len()].copy_from_slice(key);
-            Self::Inline {
-                len: key.len() as u8,
-                bytes,
-            }
+            Self::Inline { len: key.len() as u8, bytes }
         } else {
             Self::Heap(key.into())
         }
@@ -109,7 +103,8 @@ mod tests {
         fn c11_disk_keys_round_trip(namespace in "\\PC{1,20}", key in proptest::collection::vec(any::<u8>(), 0..80)) {
             let encoded = Key::new(&key).on_disk(&namespace);
             prop_assert_eq!(parse_disk_key(&encoded), Some((namespace.as_str(), key.as_slice())));
-            prop_assert_eq!(Key::new(&key).as_bytes(), key.as_slice());
+            let kept = Key::new(&key);
+            prop_assert_eq!(kept.as_bytes(), key.as_slice());
         }
 
         #[test]

@@ -11,6 +11,8 @@
 //! neither tears a change nor lets another overtake it.
 
 mod paths;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -26,7 +28,7 @@ pub(crate) use self::paths::blocking;
 use crate::access_log::{AccessLog, SAMPLED_ONE_OF, is_sampled};
 use crate::clock::Clock;
 use crate::config::NamespaceConfig;
-use crate::disk::{DiskNamespace, DiskWrite};
+use crate::disk::{DiskNamespace, DiskWrite, Meta};
 use crate::error::LoadError;
 use crate::flight::{Flights, Outcome, Role};
 use crate::key::Key;
@@ -143,11 +145,7 @@ impl<V: CacheValue> Namespace<V> {
         counters: Arc<Counters>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let stripe = |_| Stripe {
-            lock: Arc::default(),
-            epoch: AtomicU64::new(0),
-            flights: Arc::default(),
-        };
+        let stripe = |_| Stripe { lock: Arc::default(), epoch: AtomicU64::new(0), flights: Arc::default() };
         Self {
             name,
             config,
@@ -257,8 +255,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
     /// Writes the value into both tiers, in place of any other.
     pub async fn put(&self, key: impl AsRef<[u8]>, value: V, options: PutOptions) -> Put {
         let order = value.order();
-        self.write(Key::new(key.as_ref()), value, order, options, Rule::Always)
-            .await
+        self.write(Key::new(key.as_ref()), value, order, options, Rule::Always).await
     }
 
     /// Writes the value unless one of a higher `order` is there: the newer wins, whatever the order of the calls. For
@@ -273,17 +270,14 @@ impl<V: CacheValue> NamespaceHandle<V> {
         order: u64,
         options: PutOptions,
     ) -> Put {
-        self.write(Key::new(key.as_ref()), value, order, options, Rule::IfNewer)
-            .await
+        self.write(Key::new(key.as_ref()), value, order, options, Rule::IfNewer).await
     }
 
     /// This moment in the key's history, see [`Ticket`].
     #[must_use]
     pub fn ticket(&self, key: impl AsRef<[u8]>) -> Ticket {
         let stripe = self.0.stripe(key.as_ref());
-        Ticket {
-            epoch: stripe.epoch.load(Ordering::Acquire),
-        }
+        Ticket { epoch: stripe.epoch.load(Ordering::Acquire) }
     }
 
     /// Removes the key from both tiers. When it returns, no read that begins later finds the old value, and no load or
@@ -307,20 +301,22 @@ impl<V: CacheValue> NamespaceHandle<V> {
         for stripe in &self.0.stripes {
             stripe.flights.overtake_where(|key| pattern.matches(key));
         }
-        let (space, pattern) = (Arc::clone(&self.0), pattern.clone());
-        let removed = blocking(move || {
-            let _guards = guards;
-            let clock = &*space.clock;
-            let disk = space.disk.as_ref().map_or(0, |disk| {
-                disk.remove_where(clock, |key, _| pattern.matches(key))
-            });
-            let memory = &space.memory;
-            Invalidated {
-                memory: memory.remove_where(clock, |key, _| pattern.matches(key)),
-                disk,
-            }
-        })
-        .await;
+        // Both tiers at the same time, each on a thread of its own; the stripes stay locked until both are done, also if
+        // the caller goes away.
+        let guards = Arc::new(guards);
+        let memory = self.remove_matching(pattern, &guards, |space, condemned| {
+            let condemned = |key: &[u8], _| condemned(key);
+            space.memory.remove_where(&*space.clock, condemned)
+        });
+        let disk = self.remove_matching(pattern, &guards, |space, condemned| {
+            let condemned = |key: &[u8], _: &Meta| condemned(key);
+            let disk = space.disk.as_ref();
+            disk.map_or(0, |disk| disk.remove_where(&*space.clock, condemned))
+        });
+        let removed = match (memory.await, disk.await) {
+            (Some(memory), Some(disk)) => Some(Invalidated { memory, disk }),
+            _ => None,
+        };
         let removed = removed.unwrap_or_else(|| {
             // The runtime is shutting down and nothing was removed: not even the next process may use it.
             self.0.disk.iter().for_each(|disk| disk.distrust());

@@ -29,10 +29,7 @@ enum Token {
     Byte(u8),
     AnyOne,
     AnyRun,
-    Class {
-        negated: bool,
-        ranges: Box<[(char, char)]>,
-    },
+    Class { negated: bool, ranges: Box<[(char, char)]> },
 }
 
 impl Pattern {
@@ -84,9 +81,9 @@ impl Pattern {
         match &self.0 {
             Kind::All => true,
             Kind::Prefix(prefix) => key.starts_with(prefix),
-            Kind::Glob { prefix, tokens } => key
-                .strip_prefix(&**prefix)
-                .is_some_and(|rest| glob_matches(tokens, rest)),
+            Kind::Glob { prefix, tokens } => {
+                key.strip_prefix(&**prefix).is_some_and(|rest| glob_matches(tokens, rest))
+            }
         }
     }
 }
@@ -112,16 +109,13 @@ fn parse(pattern: &str) -> Result<Vec<Token>, Error> {
                 tokens.push(class);
                 None
             }),
-            '\\' => (characters.next())
-                .map(|(_, escaped)| Some(escaped))
-                .ok_or("expected a character after `\\`"),
+            '\\' => {
+                (characters.next()).map(|(_, escaped)| Some(escaped)).ok_or("expected a character after `\\`")
+            }
             literal => Ok(Some(literal)),
         };
-        let literal = literal.map_err(|reason| Error::Pattern {
-            pattern: pattern.to_owned(),
-            position,
-            reason,
-        })?;
+        let literal =
+            literal.map_err(|reason| Error::Pattern { pattern: pattern.to_owned(), position, reason })?;
         if let Some(literal) = literal {
             let mut utf8 = [0; 4];
             let bytes = literal.encode_utf8(&mut utf8).bytes();
@@ -157,10 +151,7 @@ fn parse_class(characters: &mut Characters<'_>) -> Result<Token, &'static str> {
         }
         ranges.push((low, high));
     }
-    Ok(Token::Class {
-        negated,
-        ranges: ranges.into(),
-    })
+    Ok(Token::Class { negated, ranges: ranges.into() })
 }
 
 /// Matches greedily and, when stuck, lets the last `*` take one character more: earlier ones never need to.
@@ -205,8 +196,8 @@ fn one_matches(token: &Token, text: &[u8]) -> Option<usize> {
     let (character, length) = next_character(text);
     let matched = match token {
         Token::Class { negated, ranges } => {
-            let inside = character
-                .is_some_and(|c| ranges.iter().any(|&(low, high)| (low..=high).contains(&c)));
+            let inside =
+                character.is_some_and(|c| ranges.iter().any(|&(low, high)| (low..=high).contains(&c)));
             inside != *negated
         }
         Token::AnyOne | Token::AnyRun | Token::Byte(_) => true,
@@ -269,28 +260,16 @@ mod tests {
         ];
         for &(pattern, key, expected) in cases {
             let glob = Pattern::glob(pattern).expect("a valid pattern");
-            assert_eq!(
-                glob.matches(key.as_bytes()),
-                expected,
-                "{pattern:?} on {key:?}"
-            );
+            assert_eq!(glob.matches(key.as_bytes()), expected, "{pattern:?} on {key:?}");
         }
     }
 
     #[test]
     fn c9_bad_globs_say_where_and_why() {
-        for (pattern, position) in [
-            ("ab[c", 2),
-            ("[", 0),
-            ("[]", 0),
-            ("x\\", 1),
-            ("é[z-a]", 2),
-            ("[a\\", 0),
-        ] {
+        for (pattern, position) in [("ab[c", 2), ("[", 0), ("[]", 0), ("x\\", 1), ("é[z-a]", 2), ("[a\\", 0)]
+        {
             match Pattern::glob(pattern) {
-                Err(Error::Pattern {
-                    position: found, ..
-                }) => assert_eq!(found, position, "{pattern:?}"),
+                Err(Error::Pattern { position: found, .. }) => assert_eq!(found, position, "{pattern:?}"),
                 other => panic!("{pattern:?}: expected a pattern error, got {other:?}"),
             }
         }

@@ -55,8 +55,7 @@ impl Load {
     }
 
     fn spare_bytes(&self) -> u64 {
-        self.budget_bytes
-            .saturating_sub(self.configured_bytes / KEPT_PART)
+        self.budget_bytes.saturating_sub(self.configured_bytes / KEPT_PART)
     }
 }
 
@@ -80,13 +79,8 @@ impl Rebalancer {
         Some(step)
     }
 
-    fn observe<V: CacheValue>(
-        &mut self,
-        namespaces: &BTreeMap<String, NamespaceHandle<V>>,
-    ) -> Vec<Load> {
-        let on = namespaces
-            .iter()
-            .filter(|(_, space)| space.0.memory.is_on());
+    fn observe<V: CacheValue>(&mut self, namespaces: &BTreeMap<String, NamespaceHandle<V>>) -> Vec<Load> {
+        let on = namespaces.iter().filter(|(_, space)| space.0.memory.is_on());
         on.map(|(name, space)| {
             let stats = space.stats();
             let before = self.ghost_hits.insert(name.clone(), stats.ghost_hits);
@@ -112,11 +106,7 @@ fn choose(loads: &[Load], cap_bytes: u64) -> Option<Move> {
     let given: u64 = loads.iter().map(|load| load.budget_bytes).sum();
     let free_bytes = cap_bytes.saturating_sub(given).min(step_bytes);
     if free_bytes > 0 {
-        return Some(Move {
-            from: None,
-            to: receiver.name.clone(),
-            bytes: free_bytes,
-        });
+        return Some(Move { from: None, to: receiver.name.clone(), bytes: free_bytes });
     }
     let donor = (loads.iter())
         .filter(|load| load.name != receiver.name && load.spare_bytes() > 0)
@@ -124,11 +114,7 @@ fn choose(loads: &[Load], cap_bytes: u64) -> Option<Move> {
         // Of those that miss little, the one with the most unused.
         .min_by_key(|load| (load.ghost_hits, Reverse(load.unused_bytes())))?;
     let bytes = donor.spare_bytes().min(step_bytes);
-    (bytes > 0).then(|| Move {
-        from: Some(donor.name.clone()),
-        to: receiver.name.clone(),
-        bytes,
-    })
+    (bytes > 0).then(|| Move { from: Some(donor.name.clone()), to: receiver.name.clone(), bytes })
 }
 
 #[cfg(test)]
@@ -147,9 +133,7 @@ mod tests {
 
     fn check(loads: &[Load], expected: Option<(Option<&str>, &str, u64)>) {
         let step = choose(loads, 1600);
-        let found = step
-            .as_ref()
-            .map(|m| (m.from.as_deref(), m.to.as_str(), m.bytes));
+        let found = step.as_ref().map(|m| (m.from.as_deref(), m.to.as_str(), m.bytes));
         assert_eq!(found, expected, "{loads:?}");
     }
 
@@ -157,25 +141,13 @@ mod tests {
     fn o7_memory_goes_where_the_ghost_hits_are() {
         check(&[], None);
         check(&[load("a", 15, 800), load("b", 0, 800)], None);
-        check(
-            &[load("a", 100, 800), load("b", 0, 800)],
-            Some((Some("b"), "a", 100)),
-        );
+        check(&[load("a", 100, 800), load("b", 0, 800)], Some((Some("b"), "a", 100)));
         check(&[load("a", 100, 800), load("b", 50, 800)], None);
-        check(
-            &[load("a", 100, 800), load("b", 49, 800)],
-            Some((Some("b"), "a", 100)),
-        );
+        check(&[load("a", 100, 800), load("b", 49, 800)], Some((Some("b"), "a", 100)));
         // What nobody has comes first.
-        check(
-            &[load("a", 100, 800), load("b", 0, 760)],
-            Some((None, "a", 40)),
-        );
+        check(&[load("a", 100, 800), load("b", 0, 760)], Some((None, "a", 40)));
         // The donor keeps an eighth of what it was given.
-        check(
-            &[load("a", 100, 1470), load("b", 0, 130)],
-            Some((Some("b"), "a", 30)),
-        );
+        check(&[load("a", 100, 1470), load("b", 0, 130)], Some((Some("b"), "a", 30)));
         check(&[load("a", 100, 1500), load("b", 0, 100)], None);
     }
 }

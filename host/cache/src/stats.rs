@@ -61,9 +61,7 @@ impl Histogram {
     }
 
     pub(crate) fn summary(&self) -> Latency {
-        let counts: Vec<u64> = (self.buckets.iter())
-            .map(|bucket| bucket.load(Ordering::Relaxed))
-            .collect();
+        let counts: Vec<u64> = (self.buckets.iter()).map(|bucket| bucket.load(Ordering::Relaxed)).collect();
         let count: u64 = counts.iter().sum();
         let quantile = |of_hundred: u64| {
             let rank = (count * of_hundred).div_ceil(100);
@@ -76,11 +74,7 @@ impl Histogram {
         };
         Latency {
             count,
-            mean_ns: self
-                .total_ns
-                .load(Ordering::Relaxed)
-                .checked_div(count)
-                .unwrap_or(0),
+            mean_ns: self.total_ns.load(Ordering::Relaxed).checked_div(count).unwrap_or(0),
             p50_ns: quantile(50),
             p99_ns: quantile(99),
         }
@@ -89,10 +83,7 @@ impl Histogram {
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self {
-            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
-            total_ns: AtomicU64::new(0),
-        }
+        Self { buckets: std::array::from_fn(|_| AtomicU64::new(0)), total_ns: AtomicU64::new(0) }
     }
 }
 
@@ -279,12 +270,7 @@ impl CacheStats {
         for stats in namespaces.values() {
             total.add(stats);
         }
-        Self {
-            namespaces,
-            total,
-            memory_bytes_max,
-            disk,
-        }
+        Self { namespaces, total, memory_bytes_max, disk }
     }
 }
 
@@ -302,10 +288,7 @@ mod tests {
         let summary = histogram.summary();
         assert_eq!((summary.count, summary.mean_ns), (1000, 500_500));
         assert!((500_000..=620_000).contains(&summary.p50_ns), "{summary:?}");
-        assert!(
-            (990_000..=1_230_000).contains(&summary.p99_ns),
-            "{summary:?}"
-        );
+        assert!((990_000..=1_230_000).contains(&summary.p99_ns), "{summary:?}");
     }
 
     #[test]

@@ -79,11 +79,7 @@ impl FromStr for CompressionType {
             "gzip" => Self::Gzip,
             _ => {
                 let expected = "none, zstd, lz4, gzip";
-                return Err(UnknownName {
-                    what: "codec",
-                    got: text.to_owned(),
-                    expected,
-                });
+                return Err(UnknownName { what: "codec", got: text.to_owned(), expected });
             }
         })
     }
@@ -100,10 +96,7 @@ pub struct Codec {
 
 impl Codec {
     /// No compression.
-    pub const NONE: Self = Self {
-        compression: CompressionType::None,
-        level: 0,
-    };
+    pub const NONE: Self = Self { compression: CompressionType::None, level: 0 };
 
     /// A codec, its level checked.
     ///
@@ -114,20 +107,13 @@ impl Codec {
             CompressionType::Zstd => (1..=19, "1 to 19 for zstd"),
             CompressionType::Gzip => (1..=9, "1 to 9 for gzip"),
             CompressionType::None | CompressionType::Lz4 => {
-                return Ok(Self {
-                    compression,
-                    level: 0,
-                });
+                return Ok(Self { compression, level: 0 });
             }
         };
         if range.contains(&level) {
             return Ok(Self { compression, level });
         }
-        Err(UnknownName {
-            what: "codec level",
-            got: level.to_string(),
-            expected,
-        })
+        Err(UnknownName { what: "codec level", got: level.to_string(), expected })
     }
 }
 
@@ -179,10 +165,7 @@ mod tests {
         ] {
             let text = serde_json::to_string(&storage).expect("serialises");
             assert_eq!(text, format!("\"{name}\""));
-            assert_eq!(
-                serde_json::from_str::<StorageType>(&text).expect("reads back"),
-                storage
-            );
+            assert_eq!(serde_json::from_str::<StorageType>(&text).expect("reads back"), storage);
             assert_eq!(storage.is_durable(), durable);
         }
     }
@@ -190,24 +173,12 @@ mod tests {
     #[test]
     fn m2_codecs_are_named_and_their_levels_checked() {
         for name in ["none", "zstd", "lz4", "gzip"] {
-            assert_eq!(
-                name.parse::<CompressionType>().expect("known").to_string(),
-                name
-            );
+            assert_eq!(name.parse::<CompressionType>().expect("known").to_string(), name);
         }
-        let message = "brotli"
-            .parse::<CompressionType>()
-            .expect_err("unknown")
-            .to_string();
-        assert_eq!(
-            message,
-            "unknown codec \"brotli\": expected one of none, zstd, lz4, gzip"
-        );
+        let message = "brotli".parse::<CompressionType>().expect_err("unknown").to_string();
+        assert_eq!(message, "unknown codec \"brotli\": expected one of none, zstd, lz4, gzip");
         assert!(Codec::new(CompressionType::Zstd, 20).is_err());
         assert!(Codec::new(CompressionType::Gzip, 0).is_err());
-        assert_eq!(
-            Codec::new(CompressionType::Lz4, 7).expect("no level").level,
-            0
-        );
+        assert_eq!(Codec::new(CompressionType::Lz4, 7).expect("no level").level, 0);
     }
 }

@@ -88,9 +88,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0u8; 32];
-        let lower = text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let lower = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         match hex::decode_to_slice(text, &mut bytes) {
             Ok(()) if lower => Ok(Self(bytes)),
             _ => Err(ParseDigestError(text.chars().take(80).collect())),
@@ -106,9 +104,7 @@ impl Serialize for Digest {
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -120,10 +116,7 @@ mod tests {
     fn v1_raw_bytes_are_hashed_as_they_are() {
         let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(Digest::of(b"abc").to_string(), known);
-        assert_eq!(
-            known.parse::<Digest>().expect("a digest"),
-            Digest::of(b"abc")
-        );
+        assert_eq!(known.parse::<Digest>().expect("a digest"), Digest::of(b"abc"));
         assert!(known.to_uppercase().parse::<Digest>().is_err());
         assert!("ba".parse::<Digest>().is_err());
     }
@@ -133,10 +126,7 @@ mod tests {
         let one = serde_json::from_str(r#"{"b": 1.0, "a": [true, "\u00e9"]}"#).expect("JSON");
         let two = serde_json::from_str("{\"a\":[true,\"\u{e9}\"],\"b\":1}").expect("JSON");
         assert_eq!(Digest::of_json(&one), Digest::of_json(&two));
-        assert_eq!(
-            canonical_json(&one),
-            "{\"a\":[true,\"\u{e9}\"],\"b\":1}".as_bytes()
-        );
+        assert_eq!(canonical_json(&one), "{\"a\":[true,\"\u{e9}\"],\"b\":1}".as_bytes());
     }
 
     #[test]

@@ -33,9 +33,7 @@ pub enum KeyError {
         problem: &'static str,
     },
     /// A text that does not have the three parts of a key.
-    #[error(
-        "{got:?} does not name a resource: expected TYPE/ID or NAMESPACE:TYPE/ID, e.g. corpus/lincoln"
-    )]
+    #[error("{got:?} does not name a resource: expected TYPE/ID or NAMESPACE:TYPE/ID, e.g. corpus/lincoln")]
     Key {
         /// What came, cut to 80 characters.
         got: String,
@@ -50,17 +48,8 @@ fn check_name(what: &'static str, text: &str) -> Result<(), KeyError> {
     let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let good = (1..=NAME_BYTES_MAX).contains(&text.len())
         && allowed(text.as_bytes()[0])
-        && text
-            .bytes()
-            .all(|byte| allowed(byte) || matches!(byte, b'-' | b'_' | b'.'));
-    if good {
-        Ok(())
-    } else {
-        Err(KeyError::Name {
-            what,
-            got: cut(text),
-        })
-    }
+        && text.bytes().all(|byte| allowed(byte) || matches!(byte, b'-' | b'_' | b'.'));
+    if good { Ok(()) } else { Err(KeyError::Name { what, got: cut(text) }) }
 }
 
 macro_rules! name {
@@ -201,22 +190,14 @@ pub struct ResourceKey {
 impl ResourceKey {
     /// A key from its parts.
     pub fn new(namespace: Namespace, resource_type: ResourceType, resource_id: ResourceId) -> Self {
-        Self {
-            namespace,
-            resource_type,
-            resource_id,
-        }
+        Self { namespace, resource_type, resource_id }
     }
 
     /// A key from texts.
     ///
     /// # Errors
     /// [`KeyError`] names the first part that is not valid.
-    pub fn parse(
-        namespace: &str,
-        resource_type: &str,
-        resource_id: &str,
-    ) -> Result<Self, KeyError> {
+    pub fn parse(namespace: &str, resource_type: &str, resource_id: &str) -> Result<Self, KeyError> {
         Ok(Self::new(
             Namespace::new(namespace)?,
             ResourceType::new(resource_type)?,
@@ -265,9 +246,7 @@ impl FromStr for ResourceKey {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let (place, id) = text
-            .split_once('/')
-            .ok_or_else(|| KeyError::Key { got: cut(text) })?;
+        let (place, id) = text.split_once('/').ok_or_else(|| KeyError::Key { got: cut(text) })?;
         let (namespace, resource_type) = place.split_once(':').unwrap_or(("default", place));
         Self::parse(namespace, resource_type, id)
     }
@@ -321,28 +300,11 @@ mod tests {
 
     #[test]
     fn v4_keys_with_odd_ids_stay_apart() {
-        let ids = [
-            "a/b",
-            "a b",
-            "..",
-            "../../etc/passwd",
-            "😀",
-            "a@1",
-            "a:b",
-            "ü",
-        ];
+        let ids = ["a/b", "a b", "..", "../../etc/passwd", "😀", "a@1", "a:b", "ü"];
         for id in ids {
             let key = ResourceKey::parse("default", "corpus", id).expect("an ordinary id");
-            assert_eq!(
-                ResourceKey::decode(&key.encode()).as_ref(),
-                Some(&key),
-                "{id}"
-            );
-            assert_eq!(
-                key.to_string().parse::<ResourceKey>().as_ref(),
-                Ok(&key),
-                "{id}"
-            );
+            assert_eq!(ResourceKey::decode(&key.encode()).as_ref(), Some(&key), "{id}");
+            assert_eq!(key.to_string().parse::<ResourceKey>().as_ref(), Ok(&key), "{id}");
             let elsewhere = ResourceKey::parse("other", "corpus", id).expect("an ordinary id");
             assert_ne!(key.encode(), elsewhere.encode());
         }
@@ -350,34 +312,16 @@ mod tests {
 
     #[test]
     fn bad_names_say_what_is_expected() {
-        for (text, expected) in [
-            ("", "empty"),
-            ("a\nb", "control character"),
-            ("\u{7f}", "control character"),
-        ] {
+        for (text, expected) in
+            [("", "empty"), ("a\nb", "control character"), ("\u{7f}", "control character")]
+        {
             let message = ResourceId::new(text).expect_err(text).to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(
-            ResourceId::new("x".repeat(513))
-                .expect_err("long")
-                .to_string()
-                .contains("too long")
-        );
+        assert!(ResourceId::new("x".repeat(513)).expect_err("long").to_string().contains("too long"));
         for text in ["", "A", "-a", "a b", "ä"] {
-            assert!(
-                Namespace::new(text)
-                    .expect_err(text)
-                    .to_string()
-                    .contains("namespace")
-            );
+            assert!(Namespace::new(text).expect_err(text).to_string().contains("namespace"));
         }
-        assert!(
-            "lincoln"
-                .parse::<ResourceKey>()
-                .expect_err("no type")
-                .to_string()
-                .contains("TYPE/ID")
-        );
+        assert!("lincoln".parse::<ResourceKey>().expect_err("no type").to_string().contains("TYPE/ID"));
     }
 }

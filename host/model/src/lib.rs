@@ -17,9 +17,9 @@ pub use content::{Codec, CompressionType, ContentLocation, StorageType, UnknownN
 pub use digest::{Digest, DigestHasher, ParseDigestError, canonical_json};
 pub use key::{KeyError, Namespace, ResourceId, ResourceKey, ResourceType, Seq, VersionRef};
 pub use metadata::{
-    BindingMetadata, CorpusMetadata, CorpusType, DictionaryMetadata, LanguageStatistics,
-    LiteratureMetadata, LiteratureStatistics, Metadata, PluginMetadata, SearchMetadata,
-    SemanticMetadata, TrieMetadata, TypedMetadata,
+    BindingMetadata, CorpusMetadata, CorpusType, DictionaryMetadata, LanguageStatistics, LiteratureMetadata,
+    LiteratureStatistics, Metadata, PluginMetadata, SearchMetadata, SemanticMetadata, TrieMetadata,
+    TypedMetadata,
 };
 pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepReason, StepReport};
 pub use recipe::{Memo, Recipe};

@@ -20,18 +20,12 @@ pub struct Metadata {
 impl Metadata {
     /// Metadata with the fields of a type and nothing else.
     pub fn typed(typed: TypedMetadata) -> Self {
-        Self {
-            typed,
-            custom: BTreeMap::new(),
-        }
+        Self { typed, custom: BTreeMap::new() }
     }
 
     /// Names of the caller's fields whose value is `true`, sorted.
     pub fn flags(&self) -> Vec<String> {
-        let set = self
-            .custom
-            .iter()
-            .filter(|(_, value)| **value == Value::Bool(true));
+        let set = self.custom.iter().filter(|(_, value)| **value == Value::Bool(true));
         set.map(|(name, _)| name.clone()).collect()
     }
 
@@ -309,20 +303,14 @@ mod tests {
 
     fn round_trip(metadata: &Metadata) {
         let text = serde_json::to_string(metadata).expect("serialises");
-        assert_eq!(
-            &serde_json::from_str::<Metadata>(&text).expect("reads back"),
-            metadata,
-            "{text}"
-        );
+        assert_eq!(&serde_json::from_str::<Metadata>(&text).expect("reads back"), metadata, "{text}");
     }
 
     #[test]
     fn m9_dictionary_metadata_is_validated() {
         let good = r#"{"typed": {"kind": "dictionary", "word": "cat", "provider": "wordnet"}}"#;
         let metadata: Metadata = serde_json::from_str(good).expect("valid");
-        let TypedMetadata::Dictionary(entry) = &metadata.typed else {
-            panic!("a dictionary entry")
-        };
+        let TypedMetadata::Dictionary(entry) = &metadata.typed else { panic!("a dictionary entry") };
         assert_eq!(entry.language, "en");
         round_trip(&metadata);
         for bad in [
@@ -338,11 +326,7 @@ mod tests {
     fn m11_all_four_corpus_types_round_trip() {
         use CorpusType::{Base, Composite, Language, Literature};
         for corpus_type in [Base, Language, Literature, Composite] {
-            let corpus = CorpusMetadata {
-                corpus_type,
-                vocabulary_size: 3,
-                ..CorpusMetadata::default()
-            };
+            let corpus = CorpusMetadata { corpus_type, vocabulary_size: 3, ..CorpusMetadata::default() };
             round_trip(&Metadata::typed(TypedMetadata::Corpus(corpus)));
         }
     }
@@ -351,9 +335,7 @@ mod tests {
     fn m15_literature_statistics_are_absent_or_whole() {
         let text = r#"{"typed": {"kind": "literature", "title": "Walden"}}"#;
         let mut metadata: Metadata = serde_json::from_str(text).expect("valid");
-        let TypedMetadata::Literature(literature) = &mut metadata.typed else {
-            panic!("literature")
-        };
+        let TypedMetadata::Literature(literature) = &mut metadata.typed else { panic!("literature") };
         assert_eq!(literature.statistics, None);
         literature.statistics = Some(LiteratureStatistics {
             word_count: 2,

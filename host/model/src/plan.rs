@@ -118,10 +118,7 @@ pub struct CascadeReport {
 impl CascadeReport {
     /// How many steps had the fate of this name.
     pub fn count(&self, fate: &str) -> usize {
-        self.steps
-            .iter()
-            .filter(|step| step.fate.name() == fate)
-            .count()
+        self.steps.iter().filter(|step| step.fate.name() == fate).count()
     }
 
     /// Steps that depend on a root itself (`true`), or only on other steps (`false`).

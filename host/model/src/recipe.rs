@@ -77,41 +77,13 @@ mod tests {
         let twice = [inputs[0], inputs[0]];
         let mut digests = vec![
             base.digest(),
-            Recipe {
-                contract: "floret:corpus@0.2.0",
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                function: "merge",
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                component: Digest::of(b"other"),
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                config: &other_config,
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                inputs: &other_inputs,
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                inputs: &twice,
-                ..base.clone()
-            }
-            .digest(),
-            Recipe {
-                profile: "q",
-                ..base.clone()
-            }
-            .digest(),
+            Recipe { contract: "floret:corpus@0.2.0", ..base.clone() }.digest(),
+            Recipe { function: "merge", ..base.clone() }.digest(),
+            Recipe { component: Digest::of(b"other"), ..base.clone() }.digest(),
+            Recipe { config: &other_config, ..base.clone() }.digest(),
+            Recipe { inputs: &other_inputs, ..base.clone() }.digest(),
+            Recipe { inputs: &twice, ..base.clone() }.digest(),
+            Recipe { profile: "q", ..base.clone() }.digest(),
         ];
         digests.sort();
         digests.dedup();

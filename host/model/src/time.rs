@@ -36,9 +36,6 @@ mod tests {
     #[test]
     fn m4_moments_are_written_in_utc() {
         assert_eq!(TimestampMs(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(
-            TimestampMs(1_700_000_000_123).to_string(),
-            "2023-11-14T22:13:20.123Z"
-        );
+        assert_eq!(TimestampMs(1_700_000_000_123).to_string(), "2023-11-14T22:13:20.123Z");
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    BuildRecord, BuildSpec, ContentLocation, Digest, DigestHasher, Metadata, PolicyDecision,
-    ResourceKey, Seq, TimestampMs, VersionRef,
+    BuildRecord, BuildSpec, ContentLocation, Digest, DigestHasher, Metadata, PolicyDecision, ResourceKey,
+    Seq, TimestampMs, VersionRef,
 };
 
 /// Which part of the semantic version grows.
@@ -64,11 +64,7 @@ pub struct Version {
     /// Where the bytes are.
     pub content_location: ContentLocation,
     /// The stored bytes, when they are inline.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "inline_bytes"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "inline_bytes")]
     pub content_inline: Option<Bytes>,
     /// What it was made from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,16 +96,12 @@ pub struct Version {
 impl Version {
     /// Its name.
     pub fn reference(&self) -> VersionRef {
-        VersionRef {
-            key: self.key.clone(),
-            seq: self.seq,
-        }
+        VersionRef { key: self.key.clone(), seq: self.seq }
     }
 
     /// Whether its time to live has passed at `now`.
     pub fn is_expired(&self, now: TimestampMs) -> bool {
-        self.ttl_ms
-            .is_some_and(|ttl_ms| now >= self.created_at.plus_ms(ttl_ms))
+        self.ttl_ms.is_some_and(|ttl_ms| now >= self.created_at.plus_ms(ttl_ms))
     }
 
     /// Digest of all that makes it differ from its predecessor: content, media type, dependencies, metadata,
@@ -136,11 +128,7 @@ impl Version {
             is_latest: self.seq == head,
             superseded_by: (self.seq < head).then(|| self.seq.next()),
             supersedes: self.seq.previous(),
-            dependencies: self
-                .dependencies
-                .iter()
-                .map(|dependency| dependency.on.to_string())
-                .collect(),
+            dependencies: self.dependencies.iter().map(|dependency| dependency.on.to_string()).collect(),
         }
     }
 }
@@ -158,9 +146,8 @@ pub(crate) struct Fingerprinted<'a> {
 }
 
 fn fingerprint(of: Fingerprinted<'_>) -> Digest {
-    let json = |value: serde_json::Result<Vec<u8>>| {
-        value.expect("metadata has string keys and finite numbers")
-    };
+    let json =
+        |value: serde_json::Result<Vec<u8>>| value.expect("metadata has string keys and finite numbers");
     let mut hasher = DigestHasher::default();
     hasher.field(of.data_hash.as_bytes());
     hasher.field(of.media_type.as_bytes());
@@ -203,19 +190,14 @@ mod inline_bytes {
     use bytes::Bytes;
     use serde::{Deserializer, Serializer, de};
 
-    pub fn serialize<S: Serializer>(
-        bytes: &Option<Bytes>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(bytes: &Option<Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
         match bytes {
             Some(bytes) => serializer.serialize_bytes(bytes),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Bytes>, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Bytes>, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
             type Value = Option<Bytes>;

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use floret_model::{
-    Bump, CascadeReport, Fate, Metadata, ResourceKey, Seq, StepReport, TimestampMs, Version, VersionRef,
-};
+use floret_model::{CascadeReport, Fate, ResourceKey, Seq, StepReport, TimestampMs, Version};
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use parking_lot::Mutex;
 
@@ -81,12 +79,8 @@ impl Floret {
 
     async fn attempt(&self, change: &Change, progress: &Progress) -> Result<CascadeReport, Error> {
         let started = Instant::now();
-        let mut attempt = Attempt {
-            id: self.publish_id(),
-            at: self.now(),
-            drafts: Vec::new(),
-            overlay: Arc::default(),
-        };
+        let mut attempt =
+            Attempt { id: self.publish_id(), at: self.now(), drafts: Vec::new(), overlay: Arc::default() };
         let mut roots = change.roots.clone();
         roots.extend(self.stage_saves(change, &mut attempt).await?);
         roots.sort();
@@ -175,7 +169,8 @@ impl Floret {
             .map(|(step, direct)| *direct || builds.contains_key(&step.key))
             .collect();
         let mut blocked: Vec<Option<ResourceKey>> = vec![None; steps.len()];
-        let mut ready: std::collections::VecDeque<usize> = (0..steps.len()).filter(|step| waits[*step] == 0).collect();
+        let mut ready: std::collections::VecDeque<usize> =
+            (0..steps.len()).filter(|step| waits[*step] == 0).collect();
         let mut running = futures::stream::FuturesUnordered::new();
         let mut staged: Vec<(usize, Draft)> = Vec::new();
         loop {
@@ -233,7 +228,10 @@ impl Floret {
         // Drafts in the plan's order, so that each follows those it depends on.
         staged.sort_by_key(|(index, _)| *index);
         attempt.drafts.extend(staged.into_iter().map(|(_, draft)| draft));
-        Ok(reports.into_iter().map(|report| report.expect("every step of an acyclic plan becomes ready")).collect())
+        Ok(reports
+            .into_iter()
+            .map(|report| report.expect("every step of an acyclic plan becomes ready"))
+            .collect())
     }
 
     async fn publish_attempt(&self, attempt: Attempt, report: &CascadeReport) -> Result<(), Error> {

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use floret_model::{
-    BuildRecord, BuildSpec, Bump, ComponentRef, ContentLocation, CorpusType, Dependency, Digest, Memo, Metadata,
-    Namespace, PolicyDecision, Recipe, RecordedInput, ResourceKey, ResourceType, TypedMetadata, Version,
+    BuildRecord, BuildSpec, Bump, Codec, ComponentRef, ContentLocation, CorpusType, Dependency, Digest, Memo,
+    Metadata, Namespace, PolicyDecision, Recipe, RecordedInput, ResourceKey, ResourceType, SpecInput,
+    TypedMetadata, Version,
 };
 use floret_runtime::{ContractKind, Input};
 use floret_store::{Claim, Draft, IfUnchanged, Precondition};
@@ -35,6 +36,16 @@ pub struct DerivedSpec {
     pub dialect: Option<String>,
     /// How its semantic version grows.
     pub bump: Bump,
+}
+
+impl DerivedSpec {
+    /// A build from inputs of one role (`corpus` for an index, `part` for a composite search index), with the
+    /// binding's configuration as it is.
+    pub fn new(key: ResourceKey, role: &str, inputs: impl IntoIterator<Item = ResourceKey>) -> Self {
+        let inputs = inputs.into_iter().map(|key| SpecInput { role: role.to_owned(), key }).collect();
+        let spec = BuildSpec { inputs, config: serde_json::Map::new() };
+        Self { key, spec, corpus_type: None, dialect: None, bump: Bump::Patch }
+    }
 }
 
 /// What came of deriving a resource.
@@ -118,7 +129,10 @@ impl Floret {
         let head = self.head(key).await?;
         let spec = match (&asked, &head) {
             (Some(asked), _) => asked.spec.clone(),
-            (None, Some(head)) => head.spec.clone().ok_or_else(|| Error::invalid(format!("{key} is not built from anything")))?,
+            (None, Some(head)) => head
+                .spec
+                .clone()
+                .ok_or_else(|| Error::invalid(format!("{key} is not built from anything")))?,
             (None, None) => return Err(Error::not_found(key)),
         };
         let inputs = self.resolve_inputs(key, &spec, overlay).await?;
@@ -173,7 +187,8 @@ impl Floret {
         let overlay = overlay.lock();
         let mut resolved = Vec::with_capacity(keys.len());
         for (input, head) in spec.inputs.iter().zip(heads) {
-            let version = overlay.get(&input.key).cloned().or(head).filter(|version| !version.is_expired(now));
+            let version =
+                overlay.get(&input.key).cloned().or(head).filter(|version| !version.is_expired(now));
             let Some(version) = version else {
                 let hint = Some(format!("{key} is built from it; save or build it first"));
                 return Err(Error::NotFound { what: input.key.to_string(), hint });
@@ -199,18 +214,27 @@ impl Floret {
         };
         let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
         if afresh {
-            let (location, inline) = floret_store::inline(Bytes::new(), Digest::of(b""), floret_model::Codec::NONE)?;
-            return Ok(Output { digest, location, inline: Some(inline), policy: None, figures, from_memo: false, build_time_ms });
+            let (location, inline) = self.blobs.inline(&Bytes::new(), Digest::of(b""), Codec::NONE)?;
+            return Ok(Output {
+                digest,
+                location,
+                inline: Some(inline),
+                policy: None,
+                figures,
+                from_memo: false,
+                build_time_ms,
+            });
         }
         let (location, policy) = self.put_output(job.key, bytes, digest, &figures).await?;
-        let output = Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
+        let output =
+            Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
         self.remember(recipe, &output).await?;
         Ok(output)
     }
 
     async fn build_index(&self, job: &Job<'_>) -> Result<(Bytes, Digest, Figures), Error> {
         let bound = job.bound.as_ref().expect("an index has a component");
-        debug_assert_eq!(bound.component.contract().kind(), ContractKind::Index);
+        debug_assert_eq!(bound.component.contract().kind, ContractKind::Index);
         let mut inputs = Vec::with_capacity(job.inputs.len());
         for input in job.inputs {
             inputs.push(self.input(&input.role, &input.version).await?);
@@ -256,7 +280,8 @@ impl Floret {
             recipe,
             output: output.digest,
             output_bytes: output.location.size_bytes,
-            statistics: serde_json::to_value(&output.figures).expect("figures have string keys and finite numbers"),
+            statistics: serde_json::to_value(&output.figures)
+                .expect("figures have string keys and finite numbers"),
             build_time_ms: output.build_time_ms,
             created_at: self.now(),
         };

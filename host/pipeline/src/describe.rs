@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use floret_model::{
-    CorpusMetadata, LanguageStatistics, ResourceType, SearchMetadata, SemanticMetadata, TrieMetadata, TypedMetadata,
-    Version,
+    CorpusMetadata, LanguageStatistics, ResourceType, SearchMetadata, SemanticMetadata, TrieMetadata,
+    TypedMetadata, Version,
 };
 
 use crate::Error;
@@ -36,7 +36,12 @@ pub(crate) fn describe(
 }
 
 /// A corpus's metadata: figures from its builder, the rest the union of what its texts and children say.
-pub(crate) fn corpus(asked: &DerivedSpec, job: &Job<'_>, figures: &Figures, head: Option<&Version>) -> TypedMetadata {
+pub(crate) fn corpus(
+    asked: &DerivedSpec,
+    job: &Job<'_>,
+    figures: &Figures,
+    head: Option<&Version>,
+) -> TypedMetadata {
     let before = head.and_then(corpus_metadata);
     let Figures::Corpus(figures) = figures else { return TypedMetadata::None };
     let mut corpus = CorpusMetadata {
@@ -68,9 +73,15 @@ pub(crate) fn corpus(asked: &DerivedSpec, job: &Job<'_>, figures: &Figures, head
             _ => {}
         }
     }
-    let dialect = asked.dialect.clone().or(before.and_then(|before| before.language_statistics.dialect.clone()));
+    let dialect =
+        asked.dialect.clone().or(before.and_then(|before| before.language_statistics.dialect.clone()));
     corpus.language_statistics = LanguageStatistics {
-        language: job.config.get("language").and_then(|language| language.as_str()).unwrap_or("en").to_owned(),
+        language: job
+            .config
+            .get("language")
+            .and_then(|language| language.as_str())
+            .unwrap_or("en")
+            .to_owned(),
         dialect,
         total_documents: corpus.literature_data_ids.len() as u64,
         total_tokens: corpus.total_tokens,
@@ -82,7 +93,10 @@ pub(crate) fn corpus(asked: &DerivedSpec, job: &Job<'_>, figures: &Figures, head
 fn semantic(job: &Job<'_>, figures: &Figures) -> Result<TypedMetadata, Error> {
     let [only] = job.inputs else {
         let count = job.inputs.len();
-        return Err(Error::invalid(format!("{} is a semantic index: it is built from one corpus, not {count}", job.key)));
+        return Err(Error::invalid(format!(
+            "{} is a semantic index: it is built from one corpus, not {count}",
+            job.key
+        )));
     };
     Ok(TypedMetadata::Semantic(SemanticMetadata {
         corpus_id: only.version.key.resource_id.to_string(),
@@ -109,7 +123,10 @@ fn search(job: &Job<'_>) -> TypedMetadata {
         corpus_id: of_type(ResourceType::corpus()).unwrap_or_default(),
         component_versions: input_versions(job.inputs),
         search_config: config.map(|(name, value)| (name.clone(), value.clone())).collect::<BTreeMap<_, _>>(),
-        supported_languages: corpus.map(|corpus| corpus.language_statistics.language.clone()).into_iter().collect::<BTreeSet<_>>(),
+        supported_languages: corpus
+            .map(|corpus| corpus.language_statistics.language.clone())
+            .into_iter()
+            .collect::<BTreeSet<_>>(),
     })
 }
 

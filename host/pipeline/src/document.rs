@@ -79,7 +79,8 @@ impl Floret {
 
 /// The type's fields without their tag, and the caller's fields under theirs.
 fn fields(version: &Version) -> Map<String, Value> {
-    let typed = serde_json::to_value(&version.metadata.typed).expect("metadata has string keys and finite numbers");
+    let typed =
+        serde_json::to_value(&version.metadata.typed).expect("metadata has string keys and finite numbers");
     let mut fields = match typed {
         Value::Object(fields) => fields,
         _ => Map::new(),

@@ -78,6 +78,9 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] floret_store::Error),
+    /// The store failed for somebody else who waited for the same content.
+    #[error("{0}")]
+    Load(#[source] std::sync::Arc<floret_store::Error>),
     /// The cache failed to open, or does not know a namespace.
     #[error(transparent)]
     Cache(#[from] floret_cache::Error),

@@ -73,7 +73,9 @@ impl Figures {
             StatisticValue::Flag(flag) => Value::from(flag),
             StatisticValue::Text(text) => Value::from(text),
         };
-        Self::Index { values: statistics.into_iter().map(|(name, statistic)| (name, value(statistic))).collect() }
+        Self::Index {
+            values: statistics.into_iter().map(|(name, statistic)| (name, value(statistic))).collect(),
+        }
     }
 
     pub fn count(&self, name: &str) -> u64 {
@@ -111,13 +113,15 @@ impl Figures {
                 vocabulary_size: corpus.vocabulary_size,
                 ..CorpusMetadata::default()
             }),
-            Self::Index { values } if values.contains_key("node_count") => TypedMetadata::Trie(TrieMetadata {
-                corpus_ids: Vec::new(),
-                node_count: self.count("node_count"),
-                max_depth: 0,
-                supports_fuzzy: false,
-                word_count: 0,
-            }),
+            Self::Index { values } if values.contains_key("node_count") => {
+                TypedMetadata::Trie(TrieMetadata {
+                    corpus_ids: Vec::new(),
+                    node_count: self.count("node_count"),
+                    max_depth: 0,
+                    supports_fuzzy: false,
+                    word_count: 0,
+                })
+            }
             Self::Index { .. } | Self::None => TypedMetadata::None,
         })
     }

@@ -126,13 +126,13 @@ impl Floret {
         Ok(host)
     }
 
-    /// Write what is kept in memory for later: access counts, the cache's own log. Call before the end.
+    /// Write what is kept in memory for later: access counts, the cache's log of hot keys. Call before the end.
     ///
     /// # Errors
     /// A store that fails.
     pub async fn close(&self) -> Result<(), Error> {
         self.flush_accesses().await?;
-        self.cache.close().await;
+        self.cache.flush().await?;
         self.catalog.flush().await?;
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Floret {
     }
 
     pub(crate) fn unknown_namespace(&self, namespace: &Namespace) -> Error {
-        let known = self.cache.namespace_names().map(str::to_owned).collect();
+        let known = self.cache.stats().namespaces.into_keys().collect();
         Error::UnknownNamespace { got: namespace.clone(), known }
     }
 }

@@ -5,6 +5,7 @@
 //! can be others in a test. The crate names no WebAssembly engine, no database and no wire protocol, and reads
 //! neither the environment nor the wall clock.
 
+mod caching;
 mod cascade;
 mod derive;
 mod describe;

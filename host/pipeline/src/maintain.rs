@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use floret_model::{Digest, Version, VersionRef};
-use floret_store::{CleanupOptions, CleanupReport, VerifyOptions, VerifyReport};
+use floret_store::{CleanupReport, RetentionPolicy, VerifyOptions, VerifyReport};
 use serde::Serialize;
 
 use crate::derive::{Job, Resolved};
@@ -44,8 +44,8 @@ impl Floret {
     ///
     /// # Errors
     /// A store that cannot be read at all; what is wrong with it is in the report.
-    pub async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport, Error> {
-        Ok(floret_store::verify(&self.catalog, &self.blobs, options).await?)
+    pub async fn verify(&self, options: VerifyOptions) -> Result<VerifyReport, Error> {
+        Ok(floret_store::verify(&*self.catalog, &self.blobs, options).await?)
     }
 
     /// Build every version again that was built by a component, from its recorded inputs, and compare.
@@ -60,13 +60,19 @@ impl Floret {
             let Some(last) = page.last() else { return Ok(report) };
             after = Some(last.reference());
             for version in page {
-                if version.dropped_at.is_some() || version.build.as_ref().is_none_or(|build| build.component.is_none()) {
+                if version.dropped_at.is_some()
+                    || version.build.as_ref().is_none_or(|build| build.component.is_none())
+                {
                     continue;
                 }
                 match self.rebuild(&version).await {
                     Ok(got) => {
                         let version_ref = version.reference();
-                        report.rebuilt.push(Rebuilt { version: version_ref, expected: version.data_hash, got });
+                        report.rebuilt.push(Rebuilt {
+                            version: version_ref,
+                            expected: version.data_hash,
+                            got,
+                        });
                     }
                     Err(error) => report.skipped.push((version.reference(), error.to_string())),
                 }
@@ -79,8 +85,14 @@ impl Floret {
     ///
     /// # Errors
     /// A store that cannot be read at all; errors on the way are in the report and do not end the pass.
-    pub async fn cleanup(&self, options: &CleanupOptions) -> Result<CleanupReport, Error> {
-        Ok(floret_store::cleanup(&self.catalog, &self.blobs, options, self.now()).await?)
+    pub async fn cleanup(
+        &self,
+        policy: &RetentionPolicy,
+        grace_ms: u64,
+        dry_run: bool,
+    ) -> Result<CleanupReport, Error> {
+        let now = self.now();
+        Ok(floret_store::cleanup(&*self.catalog, &self.blobs, policy, now, grace_ms, dry_run).await?)
     }
 
     async fn rebuild(&self, version: &Arc<Version>) -> Result<Digest, Error> {
@@ -89,7 +101,8 @@ impl Floret {
         let plugin = self.committed(&reference.plugin).await?;
         let mut inputs = Vec::with_capacity(build.inputs.len());
         for input in &build.inputs {
-            inputs.push(Resolved { role: input.role.clone(), version: self.committed(&input.version).await? });
+            inputs
+                .push(Resolved { role: input.role.clone(), version: self.committed(&input.version).await? });
         }
         let binding = version.dependencies.iter().find(|dependency| dependency.role == "binding");
         let binding = self.committed(&binding.ok_or_else(|| Error::not_found("its binding"))?.on).await?;

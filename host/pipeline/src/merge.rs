@@ -37,9 +37,14 @@ enum Source {
 
 impl Floret {
     /// The corpus of a job's texts and children.
-    pub(crate) async fn build_corpus(&self, job: &Job<'_>, afresh: bool) -> Result<(Bytes, Digest, Figures), Error> {
+    pub(crate) async fn build_corpus(
+        &self,
+        job: &Job<'_>,
+        afresh: bool,
+    ) -> Result<(Bytes, Digest, Figures), Error> {
         let bound = job.bound.as_ref().expect("a corpus has a component");
-        let (documents, children): (Vec<_>, Vec<_>) = job.inputs.iter().partition(|input| input.role == "document");
+        let (documents, children): (Vec<_>, Vec<_>) =
+            job.inputs.iter().partition(|input| input.role == "document");
         let mut pieces = Vec::with_capacity(children.len() + 1);
         if !documents.is_empty() {
             let mut inputs = Vec::with_capacity(documents.len());
@@ -51,13 +56,19 @@ impl Floret {
         for child in children {
             if corpus_metadata(&child.version).is_none() {
                 let what = &child.version.key;
-                return Err(Error::invalid(format!("{} cannot have {what} as a child: it is not a corpus", job.key)));
+                return Err(Error::invalid(format!(
+                    "{} cannot have {what} as a child: it is not a corpus",
+                    job.key
+                )));
             }
             let source = Source::Version(Arc::clone(&child.version));
             pieces.push(Piece { digest: child.version.data_hash, source });
         }
         if pieces.is_empty() {
-            return Err(Error::invalid(format!("{} has neither texts nor child corpora; name at least one", job.key)));
+            return Err(Error::invalid(format!(
+                "{} has neither texts nor child corpora; name at least one",
+                job.key
+            )));
         }
         let fan_in = self.options.merge_fan_in.max(2);
         while pieces.len() > 1 {
@@ -74,7 +85,13 @@ impl Floret {
         Ok((bytes, root.digest, figures))
     }
 
-    async fn group(&self, job: &Job<'_>, bound: &Bound, group: &[Piece], afresh: bool) -> Result<Piece, Error> {
+    async fn group(
+        &self,
+        job: &Job<'_>,
+        bound: &Bound,
+        group: &[Piece],
+        afresh: bool,
+    ) -> Result<Piece, Error> {
         if let [only] = group {
             return Ok(only.clone());
         }
@@ -120,7 +137,8 @@ impl Floret {
                 self.put_output(job.key, built.bytes.clone(), built.digest, &figures).await?;
             let digest = built.digest;
             let figures = figures.clone();
-            let output = Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
+            let output =
+                Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
             self.remember(recipe, &output).await?;
         }
         Ok(Piece { digest: built.digest, source: Source::Made(built.bytes, Arc::new(figures)) })

@@ -36,7 +36,11 @@ impl Floret {
         Ok(self.graph(roots, &[]).await?.plan)
     }
 
-    pub(crate) async fn graph(&self, roots: &[ResourceKey], requested: &[Requested<'_>]) -> Result<Graph, Error> {
+    pub(crate) async fn graph(
+        &self,
+        roots: &[ResourceKey],
+        requested: &[Requested<'_>],
+    ) -> Result<Graph, Error> {
         let (nodes, edges) = self.reach(roots, requested).await?;
         let root_set: BTreeSet<&ResourceKey> = roots.iter().collect();
         let order = topological(&nodes, &edges)?;
@@ -58,9 +62,11 @@ impl Floret {
         for (index, node) in steps.iter().enumerate() {
             number[*node] = index;
         }
-        let mut graph = Graph { plan: Plan::default(), before: vec![Vec::new(); steps.len()], direct: Vec::new() };
+        let mut graph =
+            Graph { plan: Plan::default(), before: vec![Vec::new(); steps.len()], direct: Vec::new() };
         for node in &steps {
-            let mut changed: Vec<ResourceKey> = inputs[*node].iter().map(|from| nodes[*from].clone()).collect();
+            let mut changed: Vec<ResourceKey> =
+                inputs[*node].iter().map(|from| nodes[*from].clone()).collect();
             changed.sort();
             let after: BTreeSet<usize> =
                 inputs[*node].iter().filter(|from| is_step(**from)).map(|from| number[*from]).collect();
@@ -72,7 +78,11 @@ impl Floret {
                 true => StepReason::Requested,
                 false => StepReason::InputChanged { inputs: changed },
             };
-            graph.plan.steps.push(PlannedStep { key: nodes[*node].clone(), after: after.into_iter().collect(), reason });
+            graph.plan.steps.push(PlannedStep {
+                key: nodes[*node].clone(),
+                after: after.into_iter().collect(),
+                reason,
+            });
         }
         graph.plan.roots = roots.to_vec();
         Ok(graph)
@@ -146,7 +156,10 @@ fn topological(nodes: &[ResourceKey], edges: &[Vec<usize>]) -> Result<Vec<usize>
             let cycle = floret_store::Error::Cycle {
                 key: nodes[stuck].clone(),
                 on: nodes[stuck].clone(),
-                path: (0..nodes.len()).filter(|node| waits[*node] > 0).map(|node| nodes[node].clone()).collect(),
+                path: (0..nodes.len())
+                    .filter(|node| waits[*node] > 0)
+                    .map(|node| nodes[node].clone())
+                    .collect(),
             };
             Err(Error::Store(cycle))
         }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use floret_model::{
-    BindingMetadata, ComponentRef, Metadata, Namespace, PluginMetadata, ResourceId, ResourceKey, ResourceType,
-    TypedMetadata, Version,
+    BindingMetadata, ComponentRef, Metadata, Namespace, PluginMetadata, ResourceId, ResourceKey,
+    ResourceType, TypedMetadata, Version,
 };
 use floret_runtime::{Component, ContractKind};
 use floret_store::ListQuery;
@@ -124,7 +124,7 @@ impl Floret {
             size_bytes: component.size_bytes(),
             contract: component.contract().to_string(),
             name: description.name.clone(),
-            version: description.version.clone(),
+            version: description.version.to_string(),
             summary: description.summary.clone(),
             output_media_type: description.output_media_type.clone(),
             imports: component.imports().to_vec(),
@@ -238,7 +238,7 @@ impl Floret {
         let metadata = Metadata::typed(TypedMetadata::Plugin(PluginMetadata {
             contract: component.contract().to_string(),
             component_name: description.name.clone(),
-            component_version: description.version.clone(),
+            component_version: description.version.to_string(),
             summary: description.summary.clone(),
             built_in,
         }));
@@ -251,11 +251,12 @@ impl Floret {
         let wanted = contract_for(id)?;
         let plugin = self.plugin_version(&binding.component).await?;
         let component = self.component(&plugin).await?;
-        if component.contract().kind() != wanted {
+        if component.contract().kind != wanted {
             return Err(Error::invalid(format!(
-                "{} has the contract {}, and a binding for {id} needs {wanted}",
+                "{} has the contract {}, and a binding for {id} needs {}",
                 binding.component,
                 component.contract(),
+                wanted.package(),
             )));
         }
         check_config(&component, &Value::Object(binding.config.clone()))?;
@@ -273,7 +274,8 @@ impl Floret {
             let replaceable = match self.head(&key).await? {
                 None => true,
                 Some(head) => {
-                    let ours = matches!(&head.metadata.typed, TypedMetadata::Plugin(plugin) if plugin.built_in);
+                    let ours =
+                        matches!(&head.metadata.typed, TypedMetadata::Plugin(plugin) if plugin.built_in);
                     ours && head.data_hash != floret_model::Digest::of(&built_in.bytes)
                 }
             };
@@ -299,7 +301,8 @@ fn contract_for(id: &str) -> Result<ContractKind, Error> {
         POLICY_BINDING => Ok(ContractKind::Policy),
         "literature" | "corpus" => Ok(ContractKind::Corpus),
         _ if NOT_BOUND.contains(&id) => {
-            let message = "the host itself makes that type; bind literature, corpus, policy or a type of index";
+            let message =
+                "the host itself makes that type; bind literature, corpus, policy or a type of index";
             Err(Error::invalid(format!("nothing can be bound to {id:?}: {message}")))
         }
         _ => {

@@ -1,7 +1,7 @@
 //! Asking the policy component how to store contents.
 
 use floret_model::{Codec, CompressionType, Metadata, Namespace, PolicyDecision, ResourceKey};
-use floret_runtime::{Choice, PolicyCodec, PolicyProfile};
+use floret_runtime::{Choice, PolicyProfile};
 use serde_json::Map;
 
 use crate::plugins::POLICY_BINDING;
@@ -51,18 +51,9 @@ impl Floret {
                 reason: choice.reason,
                 entropy_bits_per_byte: profile.entropy_bits_per_byte,
             };
-            Ok((Codec::new(compression(choice.codec), choice.level)?, Some(decision)))
+            (choice.codec, Some(decision))
         };
-        choices.into_iter().zip(&profiles).map(decide).collect()
-    }
-}
-
-fn compression(codec: PolicyCodec) -> CompressionType {
-    match codec {
-        PolicyCodec::None => CompressionType::None,
-        PolicyCodec::Zstd => CompressionType::Zstd,
-        PolicyCodec::Lz4 => CompressionType::Lz4,
-        PolicyCodec::Gzip => CompressionType::Gzip,
+        Ok(choices.into_iter().zip(&profiles).map(decide).collect())
     }
 }
 

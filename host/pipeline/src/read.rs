@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use floret_cache::{CacheValue, LoadError, PutOptions};
+use floret_cache::{CacheValue, PutOptions};
 use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, Version, VersionRef};
 use floret_store::{Access, ListQuery};
 use parking_lot::Mutex;
@@ -92,7 +92,8 @@ impl std::str::FromStr for Selector {
             return Ok(Self::Seq(Seq(seq)));
         }
         let expected = "expected `latest`, a seq such as 3, or a version such as 1.0.2";
-        let version = text.parse().map_err(|_| Error::invalid(format!("{text:?} names no version: {expected}")))?;
+        let version =
+            text.parse().map_err(|_| Error::invalid(format!("{text:?} names no version: {expected}")))?;
         Ok(Self::Version(version))
     }
 }
@@ -159,9 +160,7 @@ impl Floret {
         self.check_namespace(&key.namespace)?;
         let found = match selector {
             Selector::Latest => self.head(key).await?,
-            Selector::Seq(seq) => {
-                self.catalog.version(&VersionRef { key: key.clone(), seq: *seq }).await?
-            }
+            Selector::Seq(seq) => self.catalog.version(&VersionRef { key: key.clone(), seq: *seq }).await?,
             Selector::Version(version) => self.by_semantic_version(key, version).await?,
         };
         match found {
@@ -239,7 +238,10 @@ impl Floret {
         let grown: Vec<_> = {
             let log = self.accesses.0.lock();
             let reads = log.iter().map(|(key, reads)| (key, reads.swap(0, Ordering::Relaxed)));
-            reads.filter(|(_, count)| *count > 0).map(|(key, count)| (key.clone(), Access { count, last_at: now })).collect()
+            reads
+                .filter(|(_, count)| *count > 0)
+                .map(|(key, count)| (key.clone(), Access { count, last_at: now }))
+                .collect()
         };
         if !grown.is_empty() {
             self.catalog.add_accesses(&grown).await?;
@@ -257,13 +259,23 @@ impl Floret {
             return self.stored_content(version).await;
         }
         self.check_kept(version)?;
-        let load = async || self.blobs.get(&version.content_location).await.map(Cached::Content);
+        let load = async { self.blobs.get(&version.content_location).await.map(Cached::Content) };
         self.cached_content(&version.key.namespace, &version.data_hash, load).await
     }
 
     /// Raw bytes of an intermediate result, by digest.
-    pub(crate) async fn content_of_digest(&self, namespace: &Namespace, digest: &Digest) -> Result<Bytes, Error> {
-        let load = async || self.blobs.get_by_digest(digest).await.map(Cached::Content);
+    pub(crate) async fn content_of_digest(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+    ) -> Result<Bytes, Error> {
+        let load = async {
+            let bytes = self.blobs.get_by_digest(digest).await?;
+            bytes.map(Cached::Content).ok_or_else(|| floret_store::Error::Integrity {
+                what: format!("blob {digest}"),
+                problem: "a build that is remembered made it, and it is not stored".to_owned(),
+            })
+        };
         self.cached_content(namespace, digest, load).await
     }
 
@@ -271,17 +283,19 @@ impl Floret {
         &self,
         namespace: &Namespace,
         digest: &Digest,
-        load: impl AsyncFnOnce() -> Result<Cached, floret_store::Error>,
+        load: impl Future<Output = Result<Cached, floret_store::Error>>,
     ) -> Result<Bytes, Error> {
         let cache = self.cache.namespace(namespace.as_str())?;
-        let loaded = cache.get_or_load(&content_key(digest), PutOptions::default(), load).await;
+        let loaded = cache.get_or_load(&content_key(digest), PutOptions::default(), || load).await;
         match loaded {
             Ok(Cached::Content(bytes)) => Ok(bytes),
             Ok(Cached::Head(_) | Cached::HeadOnly(_)) => {
                 unreachable!("keys of contents begin with `c`, and heads are put under `h` only")
             }
-            Err(LoadError::Loader(error)) => Err(Error::Store(error)),
-            Err(LoadError::Cache(error)) => Err(Error::Cache(error)),
+            Err(error) => Err(match error.into_loader_error() {
+                Ok(own) => Error::Store(own),
+                Err(shared) => Error::Load(shared),
+            }),
         }
     }
 
@@ -328,7 +342,7 @@ impl Floret {
     pub(crate) async fn published(&self, version: &Arc<Version>) -> Result<(), Error> {
         let cache = self.cache.namespace(version.key.namespace.as_str())?;
         let value = Cached::HeadOnly(Arc::clone(version));
-        cache.put_if_newer(&head_key(&version.key), value, version.seq.0).await;
+        cache.put_if_newer(&head_key(&version.key), value, version.seq.0, PutOptions::default()).await;
         Ok(())
     }
 
@@ -342,7 +356,7 @@ impl Floret {
         let version = &snapshot.version;
         let cache = self.cache.namespace(version.key.namespace.as_str())?;
         let value = Cached::Head(Arc::clone(snapshot));
-        cache.put_if_newer(&head_key(&version.key), value, version.seq.0).await;
+        cache.put_if_newer(&head_key(&version.key), value, version.seq.0, PutOptions::default()).await;
         Ok(())
     }
 

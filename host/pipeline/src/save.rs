@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floret_model::{
-    Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey, ResourceType,
-    Seq, TypedMetadata, Version, canonical_json,
+    Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey,
+    ResourceType, Seq, TypedMetadata, Version, canonical_json,
 };
 use floret_runtime::Input;
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
@@ -141,7 +141,11 @@ impl Floret {
     }
 
     /// Save several versions, each by itself: a result for each, in order, at most `concurrency_max` at once.
-    pub async fn save_each(&self, requests: Vec<SaveRequest>, concurrency_max: usize) -> Vec<Result<Saved, Error>> {
+    pub async fn save_each(
+        &self,
+        requests: Vec<SaveRequest>,
+        concurrency_max: usize,
+    ) -> Vec<Result<Saved, Error>> {
         use futures::StreamExt;
         let saves = requests.into_iter().map(|request| self.save(request));
         futures::stream::iter(saves).buffered(concurrency_max.max(1)).collect().await
@@ -171,7 +175,10 @@ impl Floret {
     async fn check_saved_by_people(&self, key: &ResourceKey) -> Result<(), Error> {
         self.check_namespace(&key.namespace)?;
         let name = key.resource_type.as_str();
-        if name == "dictionary" || name == "literature" || self.options.extra_types.contains(&key.resource_type) {
+        if name == "dictionary"
+            || name == "literature"
+            || self.options.extra_types.contains(&key.resource_type)
+        {
             return Ok(());
         }
         let remedy = match name {
@@ -264,7 +271,8 @@ impl Floret {
             .collect();
         let decisions = self.decide(&facts).await?;
         let drafts = complete.into_iter().zip(decisions);
-        try_join_all(drafts.map(|((hashed, metadata), decision)| self.draft(hashed, metadata, decision))).await
+        try_join_all(drafts.map(|((hashed, metadata), decision)| self.draft(hashed, metadata, decision)))
+            .await
     }
 
     async fn draft(&self, hashed: Hashed, metadata: Metadata, decision: Decision) -> Result<Draft, Error> {
@@ -275,7 +283,7 @@ impl Floret {
             _ => self.options.inline_bytes_max,
         };
         let (content_location, content_inline) = if bytes.len() <= inline_bytes_max {
-            let (location, stored) = floret_store::inline(bytes, digest, inline_codec(codec))?;
+            let (location, stored) = self.blobs.inline(&bytes, digest, inline_codec(codec))?;
             (location, Some(stored))
         } else {
             (self.blobs.put(bytes, digest, codec).await?, None)
@@ -338,7 +346,10 @@ fn inline_codec(codec: Codec) -> Codec {
 fn check_utf8(key: &ResourceKey, bytes: &[u8]) -> Result<(), Error> {
     std::str::from_utf8(bytes).map(|_| ()).map_err(|error| {
         let offset = error.valid_up_to();
-        Error::invalid(format!("{key} is not UTF-8: the byte at offset {offset} is 0x{:02x}; convert the text first", bytes[offset]))
+        Error::invalid(format!(
+            "{key} is not UTF-8: the byte at offset {offset} is 0x{:02x}; convert the text first",
+            bytes[offset]
+        ))
     })
 }
 
@@ -364,7 +375,9 @@ fn literature(hashed: &Hashed, statistics: Option<LiteratureStatistics>) -> Lite
 /// The typed metadata that a request would get, its statistics taken from the version before.
 fn with_statistics_of(hashed: &Hashed, head: &TypedMetadata) -> TypedMetadata {
     match head {
-        TypedMetadata::Literature(head) => TypedMetadata::Literature(literature(hashed, head.statistics.clone())),
+        TypedMetadata::Literature(head) => {
+            TypedMetadata::Literature(literature(hashed, head.statistics.clone()))
+        }
         _ => hashed.request.metadata.typed.clone(),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use floret_model::{Codec, Digest, ResourceKey, ResourceType, Version, VersionRef, canonical_json};
-use floret_runtime::{Hit, Input, Query, Searcher};
+use floret_runtime::{Hit, Query, Searcher};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
@@ -71,23 +71,33 @@ impl Floret {
     /// [`Error::InvalidRequest`] for a resource that is no index, a limit of 0 or over [`HITS_MAX`], or a
     /// question that no part can answer.
     pub async fn search(&self, key: &ResourceKey, query: &Query, limit: u32) -> Result<SearchAnswer, Error> {
+        self.search_any(key, std::slice::from_ref(query), limit).await
+    }
+
+    /// Ask several questions at once, e.g. a fuzzy and a semantic one for the same text, and merge the answers.
+    ///
+    /// # Errors
+    /// As [`search`](Self::search); a question that no part can answer is passed over if another has an answer.
+    pub async fn search_any(&self, key: &ResourceKey, queries: &[Query], limit: u32) -> Result<SearchAnswer, Error> {
         if !(1..=HITS_MAX).contains(&limit) {
             return Err(Error::invalid(format!("a limit of {limit} cannot be used: expected 1 to {HITS_MAX}")));
         }
         let index = self.latest(key).await?;
         let parts = self.parts(&index).await?;
-        let depth = if parts.len() > 1 { limit.saturating_mul(FUSION_DEPTH).min(HITS_MAX) } else { limit };
-        let asked = parts.iter().map(|part| self.ask_part(part, query, depth));
-        let mut answered = Vec::new();
-        for (part, hits) in parts.iter().zip(try_join_all(asked).await?) {
-            if let Some(hits) = hits {
-                answered.push((part.reference(), hits));
-            }
-        }
+        let merged = parts.len() > 1 || queries.len() > 1;
+        let depth = if merged { limit.saturating_mul(FUSION_DEPTH).min(HITS_MAX) } else { limit };
+        let asked = parts.iter().flat_map(|part| queries.iter().map(move |query| (part, query)));
+        let answers = asked.map(async |(part, query)| {
+            let hits = self.ask_part(part, query, depth).await?;
+            Ok::<_, Error>(hits.map(|hits| (part.reference(), hits)))
+        });
+        let answered: Vec<_> = try_join_all(answers).await?.into_iter().flatten().collect();
         if answered.is_empty() {
-            return Err(Error::invalid(format!("no part of {key} answers {} queries", query.mode_name())));
+            let modes: Vec<&str> = queries.iter().map(|query| query.mode().name()).collect();
+            return Err(Error::invalid(format!("no part of {key} answers {} queries", modes.join(" or "))));
         }
-        let parts = answered.iter().map(|(part, _)| part.to_string()).collect();
+        let mut parts: Vec<String> = answered.iter().map(|(part, _)| part.to_string()).collect();
+        parts.dedup();
         Ok(SearchAnswer { index: index.reference().to_string(), parts, hits: fuse(answered, limit as usize) })
     }
 
@@ -99,7 +109,10 @@ impl Floret {
         let content = self.content(index).await?;
         let pins: Pins = serde_json::from_slice(&content).map_err(|error| {
             let what = index.reference().to_string();
-            Error::Store(floret_store::Error::Integrity { what, problem: format!("not a search index: {error}") })
+            Error::Store(floret_store::Error::Integrity {
+                what,
+                problem: format!("not a search index: {error}"),
+            })
         })?;
         let mut parts = Vec::with_capacity(pins.parts.len());
         for pin in pins.parts {
@@ -113,19 +126,26 @@ impl Floret {
     }
 
     /// Answers of one part; `None` where it does not answer such questions.
-    async fn ask_part(&self, part: &Arc<Version>, query: &Query, limit: u32) -> Result<Option<Vec<Hit>>, Error> {
-        match self.searcher(part).await?.search(query.clone(), limit).await {
-            Ok(hits) => Ok(Some(hits)),
-            Err(error) if error.is_unsupported() => Ok(None),
-            Err(error) => Err(error.into()),
+    async fn ask_part(
+        &self,
+        part: &Arc<Version>,
+        query: &Query,
+        limit: u32,
+    ) -> Result<Option<Vec<Hit>>, Error> {
+        let searcher = self.searcher(part).await?;
+        if !searcher.modes().contains(&query.mode()) {
+            return Ok(None);
         }
+        Ok(Some(searcher.search(query.clone(), limit).await?))
     }
 
     /// An index, opened by the very component that built it; the most recently used ones stay open.
     async fn searcher(&self, index: &Version) -> Result<Arc<Searcher>, Error> {
         let component = index.build.as_ref().and_then(|build| build.component.as_ref());
-        let Some(component) = component.filter(|component| component.contract.starts_with("floret:index@")) else {
-            let expected = "expected a trie, a semantic index, a search index or what another index component built";
+        let Some(component) = component.filter(|component| component.contract.starts_with("floret:index@"))
+        else {
+            let expected =
+                "expected a trie, a semantic index, a search index or what another index component built";
             return Err(Error::invalid(format!("{} cannot be searched: {expected}", index.key)));
         };
         let name = Digest::of(&[index.data_hash.as_bytes().as_slice(), component.digest.as_bytes()].concat());
@@ -155,11 +175,13 @@ impl Floret {
         let parts = job.inputs.iter();
         let pins = Pins {
             format: FORMAT.to_owned(),
-            parts: parts.map(|part| Pin { version: part.version.reference(), digest: part.version.data_hash }).collect(),
+            parts: parts
+                .map(|part| Pin { version: part.version.reference(), digest: part.version.data_hash })
+                .collect(),
         };
         let content = canonical_json(&serde_json::to_value(pins).expect("pins have string keys"));
         let digest = Digest::of(&content);
-        let (location, inline) = floret_store::inline(content.into(), digest, Codec::NONE)?;
+        let (location, inline) = self.blobs.inline(&content.into(), digest, Codec::NONE)?;
         Ok(Output {
             digest,
             location,
@@ -182,7 +204,10 @@ fn check_one_corpus(job: &Job<'_>) -> Result<(), Error> {
             continue;
         }
         let Some(build) = &version.build else {
-            return Err(Error::invalid(format!("{} cannot be a part of {}: it is not an index", version.key, job.key)));
+            return Err(Error::invalid(format!(
+                "{} cannot be a part of {}: it is not an index",
+                version.key, job.key
+            )));
         };
         for input in build.inputs.iter().filter(|input| input.role == "corpus") {
             corpora.insert(input.digest, input.version.to_string());

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use floret_model::{
-    BuildSpec, Bump, CascadeReport, CorpusType, ResourceKey, ResourceType, Seq, SpecInput, Version, VersionRef,
+    BuildSpec, Bump, CascadeReport, CorpusType, ResourceKey, ResourceType, Seq, SpecInput, Version,
+    VersionRef,
 };
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
@@ -106,7 +107,8 @@ impl Floret {
         let head = self.resolve(corpus, &Selector::Latest).await?;
         let spec = spec_of(&head)?;
         let mut inputs = spec.inputs.clone();
-        let added = documents.iter().map(|key| ("document", key)).chain(children.iter().map(|key| ("corpus", key)));
+        let added =
+            documents.iter().map(|key| ("document", key)).chain(children.iter().map(|key| ("corpus", key)));
         for (role, key) in added {
             let input = SpecInput { role: role.to_owned(), key: key.clone() };
             if !inputs.contains(&input) {
@@ -144,7 +146,10 @@ impl Floret {
                 return Err(Error::invalid(format!("{} is not a corpus", version.key)));
             };
             if depth > DEPTH_MAX {
-                return Err(Error::invalid(format!("the tree above {} is deeper than {DEPTH_MAX}", version.key)));
+                return Err(Error::invalid(format!(
+                    "the tree above {} is deeper than {DEPTH_MAX}",
+                    version.key
+                )));
             }
             let mut tree = CorpusTree {
                 version: version.reference(),
@@ -155,7 +160,8 @@ impl Floret {
                 children: Vec::new(),
             };
             for input in &spec.inputs {
-                let built_from = version.dependencies.iter().find(|dependency| dependency.on.key == input.key);
+                let built_from =
+                    version.dependencies.iter().find(|dependency| dependency.on.key == input.key);
                 let Some(built_from) = built_from else { continue };
                 if input.role == "document" {
                     tree.documents.push(built_from.on.clone());
@@ -192,16 +198,23 @@ pub(crate) fn derived(key: ResourceKey, request: CorpusRequest) -> Result<Derive
 fn check_inputs(corpus: &ResourceKey, inputs: &[SpecInput]) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for input in inputs {
-        let wanted = if input.role == "document" { ResourceType::literature() } else { ResourceType::corpus() };
+        let wanted =
+            if input.role == "document" { ResourceType::literature() } else { ResourceType::corpus() };
         if input.key.resource_type != wanted {
             let role = if input.role == "document" { "a text" } else { "a child" };
-            return Err(Error::invalid(format!("{} cannot be {role} of {corpus}: expected {wanted}/ID", input.key)));
+            return Err(Error::invalid(format!(
+                "{} cannot be {role} of {corpus}: expected {wanted}/ID",
+                input.key
+            )));
         }
         if input.key == *corpus {
             return Err(Error::invalid(format!("{corpus} cannot be its own child")));
         }
         if !seen.insert(&input.key) {
-            return Err(Error::invalid(format!("{} is named twice as an input of {corpus}; once is enough", input.key)));
+            return Err(Error::invalid(format!(
+                "{} is named twice as an input of {corpus}; once is enough",
+                input.key
+            )));
         }
     }
     Ok(())

@@ -72,10 +72,7 @@ impl CompiledDir {
     /// # Errors
     /// It cannot be made, belongs to somebody else, or others may write to it.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let fault = |text: String| Error::CompiledDir {
-            path: path.to_owned(),
-            text,
-        };
+        let fault = |text: String| Error::CompiledDir { path: path.to_owned(), text };
         make_private(path).map_err(|error| fault(error.to_string()))?;
         check_private(path).map_err(fault)?;
         Ok(Self(path.to_owned()))
@@ -166,9 +163,8 @@ fn check_file(path: &Path, key: &Key) -> io::Result<()> {
     let fault = |text: &str| io::Error::new(io::ErrorKind::InvalidData, text.to_owned());
     let mut file = File::open(path)?;
     let file_bytes = file.metadata()?.len();
-    let code_len = file_bytes
-        .checked_sub(TRAILER_BYTES as u64)
-        .ok_or_else(|| fault("the file is too short"))?;
+    let code_len =
+        file_bytes.checked_sub(TRAILER_BYTES as u64).ok_or_else(|| fault("the file is too short"))?;
     let mut crc = crc32fast::Hasher::new();
     let mut piece = vec![0; 128 << 10]; // stays in the processor's cache
     let mut rest = code_len;

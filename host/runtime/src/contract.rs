@@ -1,10 +1,10 @@
 //! The contracts that this host speaks, as plain values. One module for each contract version binds it to
 //! wasmtime; an older version would be a module beside it that converts and delegates.
 
-pub(crate) mod corpus_v0_1;
-pub(crate) mod index_v0_1;
-pub(crate) mod policy_v0_1;
-pub(crate) mod types_v0_1;
+pub mod corpus_v0_1;
+pub mod index_v0_1;
+pub mod policy_v0_1;
+pub mod types_v0_1;
 
 use std::fmt;
 
@@ -65,10 +65,7 @@ pub struct Contract {
 impl Contract {
     /// The version of a contract that this host speaks: 0.1.0 of each.
     pub fn supported(kind: ContractKind) -> Self {
-        Self {
-            kind,
-            version: Version::new(0, 1, 0),
-        }
+        Self { kind, version: Version::new(0, 1, 0) }
     }
 }
 
@@ -211,10 +208,7 @@ impl Query {
     /// What is looked for.
     pub fn text(&self) -> &str {
         match self {
-            Self::Exact(text)
-            | Self::Prefix(text)
-            | Self::Fuzzy { text, .. }
-            | Self::Semantic(text) => text,
+            Self::Exact(text) | Self::Prefix(text) | Self::Fuzzy { text, .. } | Self::Semantic(text) => text,
         }
     }
 }

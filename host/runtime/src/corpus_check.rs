@@ -56,15 +56,14 @@ fn split_line(text: &str) -> Result<(&str, u64, usize), String> {
     }
     let word = &text[..tab];
     match bytes[tab] {
-        b'\n' => return Err(format!("no tab in {:?}: expected word TAB count", shown(word))),
+        b'\n' => {
+            return Err(format!("no tab in {:?}: expected word TAB count", shown(word)));
+        }
         b'\r' => return Err(format!("a carriage return after {:?}", shown(word))),
         _ => {}
     }
     if word.is_empty() || word.len() > WORD_BYTES_MAX {
-        return Err(format!(
-            "a word of {} bytes: expected 1 to {WORD_BYTES_MAX}",
-            word.len()
-        ));
+        return Err(format!("a word of {} bytes: expected 1 to {WORD_BYTES_MAX}", word.len()));
     }
     let digits = tab + 1;
     let mut end = digits;
@@ -92,11 +91,7 @@ fn out_of_order(previous: &str, word: &str) -> String {
     if word == previous {
         return format!("{:?} stands twice", shown(word));
     }
-    format!(
-        "{:?} follows {:?}: expected words in the order of their bytes",
-        shown(word),
-        shown(previous)
-    )
+    format!("{:?} follows {:?}: expected words in the order of their bytes", shown(word), shown(previous))
 }
 
 fn shown(text: &str) -> &str {

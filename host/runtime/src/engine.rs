@@ -50,11 +50,7 @@ impl Engines {
         let build = Engine::new(&config(EngineKind::Build, limits))?;
         let query = Engine::new(&config(EngineKind::Query, limits))?;
         let ticker = Ticker::start([build.clone(), query.clone()])?;
-        Ok(Self {
-            build,
-            query,
-            ticker,
-        })
+        Ok(Self { build, query, ticker })
     }
 
     pub(crate) fn get(&self, kind: EngineKind) -> &Engine {
@@ -111,10 +107,7 @@ impl Ticker {
         let thread = std::thread::Builder::new()
             .name("floret-epochs".to_owned())
             .spawn(move || theirs.run(&engines))?;
-        Ok(Self {
-            clock,
-            thread: Some(thread),
-        })
+        Ok(Self { clock, thread: Some(thread) })
     }
 
     /// Keep the epochs advancing until the guard is dropped.
@@ -189,14 +182,8 @@ mod tests {
     #[test]
     fn the_profile_tells_memory_but_no_time() {
         let limits = Limits::default();
-        let hasty = Limits {
-            call_timeout: Duration::from_millis(1),
-            ..limits.clone()
-        };
-        let small = Limits {
-            memory_bytes_max: 1 << 20,
-            ..limits.clone()
-        };
+        let hasty = Limits { call_timeout: Duration::from_millis(1), ..limits.clone() };
+        let small = Limits { memory_bytes_max: 1 << 20, ..limits.clone() };
         assert_eq!(profile(&limits), profile(&hasty));
         assert_ne!(profile(&limits), profile(&small));
     }

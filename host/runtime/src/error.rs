@@ -19,11 +19,7 @@ pub struct Site {
 
 impl Site {
     pub(crate) fn unnamed(digest: Digest, stage: &'static str) -> Self {
-        Self {
-            component: format!("sha256:{}", digest.short()),
-            contract: None,
-            stage,
-        }
+        Self { component: format!("sha256:{}", digest.short()), contract: None, stage }
     }
 }
 
@@ -102,19 +98,10 @@ pub enum Error {
     Failed { at: Box<Site>, text: String },
     /// The component broke: mend the component.
     #[error("{at}: trapped: {kind}{}", panic_text(traces))]
-    Trap {
-        at: Box<Site>,
-        kind: TrapKind,
-        traces: Box<Traces>,
-    },
+    Trap { at: Box<Site>, kind: TrapKind, traces: Box<Traces> },
     /// The component was stopped at a limit: give it less, mend it, or raise the limit.
     #[error("{at}: stopped at the limit {which} = {limit} {}; give it less to do or raise the limit{}", which.unit(), panic_text(traces))]
-    Limit {
-        at: Box<Site>,
-        which: LimitKind,
-        limit: u64,
-        traces: Box<Traces>,
-    },
+    Limit { at: Box<Site>, which: LimitKind, limit: u64, traces: Box<Traces> },
     /// The component answered something that its contract forbids: mend the component.
     #[error("{at}: malformed answer: {text}")]
     Malformed { at: Box<Site>, text: String },
@@ -123,10 +110,7 @@ pub enum Error {
     InvalidQuery { at: Box<Site>, text: String },
     /// The component has another contract than the call needs.
     #[error("{at}: a component of {expected} is needed here")]
-    WrongContract {
-        at: Box<Site>,
-        expected: &'static str,
-    },
+    WrongContract { at: Box<Site>, expected: &'static str },
     /// The bytes are no component.
     #[error("sha256:{} is not a WebAssembly component: {text}", digest.short())]
     NotAComponent { digest: Digest, text: String },
@@ -135,48 +119,29 @@ pub enum Error {
         "sha256:{} exports no Floret contract: expected one of {known}; it exports {}",
         digest.short(), listed(exports)
     )]
-    NoContract {
-        digest: Digest,
-        exports: Vec<String>,
-        known: String,
-    },
+    NoContract { digest: Digest, exports: Vec<String>, known: String },
     /// The component exports more than one contract.
     #[error(
         "sha256:{} exports several contracts ({}): expected exactly one; build one component for each",
         digest.short(), listed(contracts)
     )]
-    SeveralContracts {
-        digest: Digest,
-        contracts: Vec<String>,
-    },
+    SeveralContracts { digest: Digest, contracts: Vec<String> },
     /// The component imports something that its contract does not offer.
     #[error(
         "sha256:{} imports {}, which {contract} does not offer: expected nothing but floret:types; \
          build the component without them (WASI can be stubbed)",
         digest.short(), listed(names)
     )]
-    ForbiddenImport {
-        digest: Digest,
-        contract: Contract,
-        names: Vec<String>,
-    },
+    ForbiddenImport { digest: Digest, contract: Contract, names: Vec<String> },
     /// The component speaks a version of a contract that this host does not.
     #[error(
         "sha256:{} exports {found}, but this host speaks {supported}: use a host or a component of the other version",
         digest.short()
     )]
-    UnsupportedContractVersion {
-        digest: Digest,
-        found: String,
-        supported: String,
-    },
+    UnsupportedContractVersion { digest: Digest, found: String, supported: String },
     /// The component exports its contract with other types than the contract has.
     #[error("sha256:{} does not fit {contract}: {text}; build it with the published WIT files", digest.short())]
-    ContractMismatch {
-        digest: Digest,
-        contract: Contract,
-        text: String,
-    },
+    ContractMismatch { digest: Digest, contract: Contract, text: String },
     /// The file is larger than [`Limits::component_bytes_max`](crate::Limits::component_bytes_max).
     #[error(
         "the component has {size_bytes} bytes: at most {limit} are taken (component_bytes_max); strip it or raise the limit"

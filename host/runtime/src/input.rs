@@ -24,12 +24,7 @@ impl Input {
     /// An input of bytes whose digest is computed here.
     pub fn new(role: &str, media_type: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self {
-            role: role.to_owned(),
-            digest: Digest::of(&bytes),
-            media_type: media_type.to_owned(),
-            bytes,
-        }
+        Self { role: role.to_owned(), digest: Digest::of(&bytes), media_type: media_type.to_owned(), bytes }
     }
 }
 

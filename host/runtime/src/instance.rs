@@ -66,12 +66,7 @@ impl Deadline {
         let now = Instant::now();
         // A sum beyond what the clock can tell is a century away or more.
         let at = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(1 << 31));
-        Self {
-            at,
-            timeout,
-            which,
-            cancelled,
-        }
+        Self { at, timeout, which, cancelled }
     }
 
     fn check(&self) -> Result<(), Stop> {
@@ -124,10 +119,7 @@ impl Job {
             written: Written::bounded(limits.output_bytes_max),
             room: Room::new(limits),
             deadline,
-            log: Log {
-                bytes_max: limits.log_bytes_max,
-                ..Log::default()
-            },
+            log: Log { bytes_max: limits.log_bytes_max, ..Log::default() },
         }
     }
 
@@ -175,9 +167,7 @@ impl Job {
             log.kept.pop_front();
         }
         log.kept.push_back(line.to_owned());
-        let Site {
-            component, stage, ..
-        } = &*self.site;
+        let Site { component, stage, .. } = &*self.site;
         let contract = self.site.contract.as_ref().map(tracing::field::display);
         macro_rules! emit {
             ($level:ident) => {
@@ -258,10 +248,7 @@ impl Room {
     }
 
     fn memory_stop(&self) -> Stop {
-        Stop::Limit {
-            which: LimitKind::Memory,
-            limit: self.memory_bytes_max,
-        }
+        Stop::Limit { which: LimitKind::Memory, limit: self.memory_bytes_max }
     }
 }
 
@@ -292,21 +279,14 @@ impl ResourceLimiter for Room {
         })
     }
 
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, _: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
         if desired as u64 > self.table_elements_max {
-            return Err(Stop::Limit {
-                which: LimitKind::TableElements,
-                limit: self.table_elements_max,
-            }
-            .into());
+            return Err(
+                Stop::Limit { which: LimitKind::TableElements, limit: self.table_elements_max }.into()
+            );
         }
         Ok(true)
     }

@@ -1,1 +1,43 @@
-//! stub
+//! Loads WebAssembly components and runs them: sandboxed, bounded, repeatable.
+//!
+//! The only crate that names wasmtime. It knows the contracts in `wit/` and nothing of versions, stores, caches
+//! or HTTP: bytes and plain values in, bytes and plain values out. Entry point: [`Runtime::load`] makes a
+//! [`Component`], whose methods are the functions of its contract.
+//!
+//! There are two engines. Builders run on the deterministic one, whose [`Runtime::profile`] is part of every
+//! recipe; searches and policies on a faster one, since they name nothing. Every job has a store of its own
+//! with [`Limits`]; a guest that reaches one is stopped, and what was stopped is an [`Error`] and never a result.
+//! Guests log to `tracing` with target `floret::guest`.
+//!
+//! What is deliberately absent: async guests, threads, clocks, randomness, files and network for guests; a
+//! store that outlives its job, except for searchers, which stand for an opened index.
+
+mod answers;
+mod compiled;
+mod component;
+pub mod conformance;
+mod contract;
+mod corpus_check;
+mod describe;
+mod engine;
+mod error;
+mod input;
+mod instance;
+mod limits;
+mod outline;
+mod pace;
+mod runtime;
+mod searcher;
+mod sink;
+mod stopped;
+
+pub use component::{Built, Component};
+pub use contract::{
+    CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,
+    PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
+};
+pub use error::{Error, Site, Traces, TrapKind};
+pub use input::Input;
+pub use limits::{LimitKind, Limits};
+pub use runtime::{Runtime, RuntimeConfig, supported_contracts};
+pub use searcher::Searcher;

@@ -173,15 +173,9 @@ mod tests {
     #[test]
     fn defaults_are_usable_and_faults_are_named() {
         assert_eq!(Limits::default().fault(), None);
-        let zero = Limits {
-            output_bytes_max: 0,
-            ..Limits::default()
-        };
+        let zero = Limits { output_bytes_max: 0, ..Limits::default() };
         assert!(zero.fault().is_some_and(|text| text.starts_with("output_bytes_max is 0")));
-        let stack = Limits {
-            stack_bytes_max: 4 << 20,
-            ..Limits::default()
-        };
+        let stack = Limits { stack_bytes_max: 4 << 20, ..Limits::default() };
         assert!(stack.fault().is_some_and(|text| text.contains("1048576")));
     }
 }

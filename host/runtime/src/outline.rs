@@ -27,9 +27,7 @@ pub(crate) fn outline(digest: Digest, bytes: &Bytes) -> Result<Outline, Error> {
     }
     if !Parser::is_component(bytes) {
         let start = hex_start(bytes);
-        return Err(fault(format!(
-            "it begins with {start}, expected 00 61 73 6d 0d 00 01 00"
-        )));
+        return Err(fault(format!("it begins with {start}, expected 00 61 73 6d 0d 00 01 00")));
     }
     let mut outline = Outline::default();
     walk(bytes, &mut outline).map_err(|text| fault(format!("{text}; is the file truncated or damaged?")))?;
@@ -130,27 +128,19 @@ impl Outline {
         if names.is_empty() {
             return Ok(());
         }
-        Err(Error::ForbiddenImport {
-            digest,
-            contract: contract.clone(),
-            names,
-        })
+        Err(Error::ForbiddenImport { digest, contract: contract.clone(), names })
     }
 }
 
 /// The version text of `package/interface@version`.
 fn interface_version<'a>(name: &'a str, package: &str, interface: &str) -> Option<&'a str> {
-    name.strip_prefix(package)?
-        .strip_prefix('/')?
-        .strip_prefix(interface)?
-        .strip_prefix('@')
+    name.strip_prefix(package)?.strip_prefix('/')?.strip_prefix(interface)?.strip_prefix('@')
 }
 
 /// Whether a version is compatible with the one that the host has: `0.1.x` with `0.1.0`.
 fn speaks(version: &str, supported: &Version) -> bool {
     Version::parse(version).is_ok_and(|version| {
-        version.pre.is_empty()
-            && (version.major, version.minor) == (supported.major, supported.minor)
+        version.pre.is_empty() && (version.major, version.minor) == (supported.major, supported.minor)
     })
 }
 
@@ -160,10 +150,7 @@ mod tests {
 
     fn check(exports: &[&str], imports: &[&str], expected: &str) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let outline = Outline {
-            imports: owned(imports),
-            exports: owned(exports),
-        };
+        let outline = Outline { imports: owned(imports), exports: owned(exports) };
         let got = match outline.contract(Digest::of(b"")) {
             Ok(contract) => contract.to_string(),
             Err(error) => error.to_string(),

@@ -5,7 +5,7 @@ use crate::instance::{Job, Stop};
 use crate::limits::LimitKind;
 
 /// Where a builder writes: bytes in memory, bounded. The handle's type; the bytes are kept by the job.
-pub(crate) struct Sink;
+pub struct Sink;
 
 /// What was written so far.
 #[derive(Default)]
@@ -16,18 +16,12 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) fn bounded(bytes_max: u64) -> Self {
-        Self {
-            bytes: Vec::new(),
-            bytes_max,
-        }
+        Self { bytes: Vec::new(), bytes_max }
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         if (self.bytes.len() as u64).saturating_add(bytes.len() as u64) > self.bytes_max {
-            return Err(Stop::Limit {
-                which: LimitKind::OutputBytes,
-                limit: self.bytes_max,
-            });
+            return Err(Stop::Limit { which: LimitKind::OutputBytes, limit: self.bytes_max });
         }
         self.bytes.extend_from_slice(bytes);
         Ok(())
@@ -61,10 +55,7 @@ mod tests {
         assert!(written.append(b"67890").is_ok());
         assert!(matches!(
             written.append(b"x"),
-            Err(Stop::Limit {
-                which: LimitKind::OutputBytes,
-                limit: 10
-            })
+            Err(Stop::Limit { which: LimitKind::OutputBytes, limit: 10 })
         ));
         assert_eq!(written.into_bytes().as_ref(), b"1234567890");
     }

@@ -26,26 +26,12 @@ pub(crate) fn said(said: Said, at: &Site) -> Error {
 pub(crate) fn stopped(error: &wasmtime::Error, at: &Site, limits: &Limits, job: &mut Job) -> Error {
     let at = Box::new(at.clone());
     let (panic, log, log_bytes_dropped) = job.take_log();
-    let traces = Box::new(Traces {
-        panic,
-        backtrace: backtrace(error),
-        log,
-        log_bytes_dropped,
-    });
-    let limit = |which, limit, traces| Error::Limit {
-        at: at.clone(),
-        which,
-        limit,
-        traces,
-    };
+    let traces = Box::new(Traces { panic, backtrace: backtrace(error), log, log_bytes_dropped });
+    let limit = |which, limit, traces| Error::Limit { at: at.clone(), which, limit, traces };
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match *stop {
             Stop::Limit { which, limit: amount } => limit(which, amount, traces),
-            Stop::OutOfHostMemory => Error::Trap {
-                at,
-                kind: TrapKind::Other(stop.to_string()),
-                traces,
-            },
+            Stop::OutOfHostMemory => Error::Trap { at, kind: TrapKind::Other(stop.to_string()), traces },
             Stop::Cancelled => Error::Cancelled { at },
         };
     }
@@ -68,9 +54,7 @@ fn trap_kind(trap: Trap) -> TrapKind {
     match trap {
         Trap::UnreachableCodeReached => TrapKind::Unreachable,
         Trap::StackOverflow => TrapKind::StackOverflow,
-        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::ArrayOutOfBounds => {
-            TrapKind::OutOfBounds
-        }
+        Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::ArrayOutOfBounds => TrapKind::OutOfBounds,
         Trap::IntegerOverflow | Trap::IntegerDivisionByZero | Trap::BadConversionToInteger => {
             TrapKind::Arithmetic
         }

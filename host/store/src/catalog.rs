@@ -9,9 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use floret_model::{
-    BuildRecord, BuildSpec, Bump, CascadeReport, ContentLocation, Dependency, Digest, Memo,
-    Metadata, Namespace, PolicyDecision, ResourceKey, ResourceType, Seq, TimestampMs, Version,
-    VersionRef,
+    BuildRecord, BuildSpec, Bump, CascadeReport, ContentLocation, Dependency, Digest, Memo, Metadata,
+    Namespace, PolicyDecision, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef,
 };
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +148,7 @@ pub enum BlobState {
 pub struct BlobRecord {
     /// SHA-256 of the raw bytes.
     pub digest: Digest,
-    /// Grows when a condemned blob is written anew.
+    /// Grows with every claim that writes; the path has it.
     pub generation: u64,
     /// How the stored bytes are encoded, and how long they are. `path` is
     /// `cas/sha256/<2 digits>/<digest>.<generation>`.
@@ -165,7 +164,8 @@ pub enum Claim {
     Present(BlobRecord),
     /// The writer is to put it, as this generation, and then settle it.
     Put {
-        /// Generation to write.
+        /// Generation to write: this claim's own, and never used again, so that no two writers ever write one
+        /// object, and deleting one cannot hit another's.
         generation: u64,
     },
 }
@@ -246,24 +246,22 @@ pub trait Catalog: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// [`Error::Conflict`] when a precondition fails, [`Error::MissingDependency`] when a dependency is not
     /// there, is dropped or is the draft itself, [`Error::Cycle`] when a draft's resource would come to depend
     /// on itself through latest versions, [`Error::MissingBlob`] when a content is neither inline nor stored.
-    /// Nothing is written then.
+    /// Nothing is written then. Drafts are checked in their order, each against the latest versions as the ones
+    /// before left them. [`Error::Invalid`] when a record cannot be stored. An error of the backend leaves it
+    /// open whether the publish is there after the store is opened again: whole, or not at all.
     async fn publish(&self, publish: Publish) -> Result<Vec<Outcome>, Error>;
 
     /// Keep the report of a cascade that published nothing.
     async fn put_report(&self, report: &CascadeReport) -> Result<(), Error>;
 
     /// Reports of cascades with a step for this resource, newest first, at most `limit`.
-    async fn cascades_of(
-        &self,
-        key: &ResourceKey,
-        limit: usize,
-    ) -> Result<Vec<CascadeReport>, Error>;
+    async fn cascades_of(&self, key: &ResourceKey, limit: usize) -> Result<Vec<CascadeReport>, Error>;
 
     /// The builds remembered under these recipes, in the order asked.
     async fn memos(&self, recipes: &[Digest]) -> Result<Vec<Option<Memo>>, Error>;
 
-    /// Remember a build whose output blob is stored. Not necessarily durable at once: a memo lost is a build
-    /// repeated.
+    /// Remember a build whose output blob is stored, and keep that blob while it is remembered. Not necessarily
+    /// durable at once: a memo lost is a build repeated.
     async fn put_memo(&self, memo: &Memo) -> Result<(), Error>;
 
     /// Forget builds made before `before` whose output no version refers to; answers how many.
@@ -275,7 +273,10 @@ pub trait Catalog: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Say that a blob is about to be stored or referred to, and hold it until `lease_until`.
     async fn claim_blob(&self, digest: &Digest, lease_until: TimestampMs) -> Result<Claim, Error>;
 
-    /// Say that the claimed object is there. Of two writers of one generation the first one's row stays.
+    /// Say that the claimed object is there. Of several writers the first one's row stays, and is the answer.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] when the blob was condemned, or its row forgotten, since the claim.
     async fn settle_blob(&self, record: &BlobRecord) -> Result<BlobRecord, Error>;
 
     /// Blob rows after a digest, by digest, at most `limit`.
@@ -284,6 +285,9 @@ pub trait Catalog: fmt::Debug + fmt::Display + Send + Sync + 'static {
     /// Condemn a blob if no version that is not dropped and no memo refers to it, and no lease holds it at
     /// `now`. Answers whether it is condemned now.
     async fn condemn_blob(&self, digest: &Digest, now: TimestampMs) -> Result<bool, Error>;
+
+    /// Whether a version that is not dropped, or a memo, refers to a blob.
+    async fn blob_is_referenced(&self, digest: &Digest) -> Result<bool, Error>;
 
     /// Forget the row of a condemned generation, once its object is gone. A newer generation stays.
     async fn forget_blob(&self, digest: &Digest, generation: u64) -> Result<(), Error>;
@@ -297,11 +301,7 @@ pub trait Catalog: fmt::Debug + fmt::Display + Send + Sync + 'static {
     ) -> Result<Vec<VersionRef>, Error>;
 
     /// Every version after a key and seq, in the order of keys and seqs, at most `limit`. For verify and copies.
-    async fn scan(
-        &self,
-        after: Option<&VersionRef>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Version>>, Error>;
+    async fn scan(&self, after: Option<&VersionRef>, limit: usize) -> Result<Vec<Arc<Version>>, Error>;
 
     /// Differences between the version log and what is derived from it for speed (heads, edges, blob
     /// references): one line each, none in a sound catalog.

@@ -136,22 +136,13 @@ impl Error {
 }
 
 fn seq_text(seq: Option<Seq>) -> String {
-    seq.map_or_else(
-        || "no version".to_owned(),
-        |seq| format!("version @{seq} as the latest"),
-    )
+    seq.map_or_else(|| "no version".to_owned(), |seq| format!("version @{seq} as the latest"))
 }
 
 fn path_text(path: &[ResourceKey]) -> String {
-    path.iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(" → ")
+    path.iter().map(ToString::to_string).collect::<Vec<_>>().join(" → ")
 }
 
 fn holder_text(holder: &Option<String>) -> String {
-    holder
-        .as_ref()
-        .map(|holder| format!(" by {holder}"))
-        .unwrap_or_default()
+    holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
 }

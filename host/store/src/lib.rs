@@ -7,12 +7,21 @@
 mod blob;
 mod catalog;
 mod clock;
+pub mod codec;
+pub mod conformance;
 mod error;
+mod gc;
 pub mod record;
+mod retention;
+mod verify;
 
+pub use blob::{BLOB_ROOT, BlobOptions, BlobStore, blob_path, local_objects, read_inline};
 pub use catalog::{
-    Access, BlobRecord, BlobState, Catalog, CatalogStatistics, Claim, Draft, EmbeddedCatalog,
-    IfUnchanged, ListQuery, Outcome, Precondition, Publish,
+    Access, BlobRecord, BlobState, Catalog, CatalogStatistics, Claim, Draft, EmbeddedCatalog, IfUnchanged,
+    ListQuery, Outcome, Precondition, Publish,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use error::Error;
+pub use gc::{SweepReport, sweep};
+pub use retention::{CleanupReport, KeepReason, Kept, LogEntry, Retained, RetentionPolicy, cleanup, retain};
+pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

@@ -18,13 +18,18 @@ pub fn analyze(document: &Input, config: &Config) -> Result<TextStatistics, Erro
     let mut counts = Counts::default();
     let (mut word_count, mut sentence_count) = (0u64, 0u64);
     // UAX #29 ends a sentence at a line feed in any case (rule SB4), so lines can be taken apart.
-    words::each_text(document, 0, |byte| byte == b'\n', |text| {
-        sentence_count += text.unicode_sentences().count() as u64;
-        words::each_word(text, |word| {
-            word_count += 1;
-            counts.add(word);
-        });
-    })?;
+    words::each_text(
+        document,
+        0,
+        |byte| byte == b'\n',
+        |text| {
+            sentence_count += text.unicode_sentences().count() as u64;
+            words::each_word(text, |word| {
+                word_count += 1;
+                counts.add(word);
+            });
+        },
+    )?;
     let has_formula = config.primary_language() == "en" && word_count > 0 && sentence_count > 0;
     let readability_score = has_formula.then(|| {
         let syllables: u64 = counts.iter().map(|(word, count)| syllables(word) * count).sum();
@@ -75,8 +80,21 @@ mod tests {
     #[test]
     fn estimates_syllables() {
         let cases = [
-            ("the", 1), ("cat", 1), ("table", 2), ("tree", 1), ("make", 1), ("makes", 1), ("wishes", 2), ("walked", 1),
-            ("wanted", 2), ("readability", 5), ("people", 2), ("rhythm", 1), ("1948", 1), ("naïve", 2), ("café", 2),
+            ("the", 1),
+            ("cat", 1),
+            ("table", 2),
+            ("tree", 1),
+            ("make", 1),
+            ("makes", 1),
+            ("wishes", 2),
+            ("walked", 1),
+            ("wanted", 2),
+            ("readability", 5),
+            ("people", 2),
+            ("rhythm", 1),
+            ("1948", 1),
+            ("naïve", 2),
+            ("café", 2),
         ];
         for (word, expected) in cases {
             let expected = if word == "naïve" { 1 } else { expected };

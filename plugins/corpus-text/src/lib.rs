@@ -24,7 +24,8 @@ impl CorpusBuilder for CorpusText {
         Description {
             name: "corpus-text".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Counts the words of texts (UAX #29), case folded; stop words and stemming on request".into(),
+            summary: "Counts the words of texts (UAX #29), case folded; stop words and stemming on request"
+                .into(),
             output_media_type: corpus::MEDIA_TYPE.into(),
             config_schema: config::SCHEMA.into(),
         }
@@ -35,7 +36,9 @@ impl CorpusBuilder for CorpusText {
         let stemmer = config.stemmer()?;
         let mut counts = Counts::default();
         for (index, document) in documents.iter().enumerate() {
-            words::each_text(document, index, words::is_space, |text| words::each_word(text, |word| counts.add(word)))?;
+            words::each_text(document, index, words::is_space, |text| {
+                words::each_word(text, |word| counts.add(word))
+            })?;
         }
         if counts.too_long > 0 {
             log!(Warn, "left out {} words of more than {} bytes", counts.too_long, corpus::WORD_BYTES_MAX);

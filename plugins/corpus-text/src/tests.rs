@@ -61,7 +61,10 @@ fn config_chooses_words() {
 fn documents_are_counted_together_and_words_over_the_limit_left_out() {
     let long = "x".repeat(1025);
     let just = "y".repeat(1024);
-    assert_eq!(build(&["a b", "", "b", &long, &just], "{}").expect("it is text"), format!("a\t1\nb\t2\n{just}\t1\n"));
+    assert_eq!(
+        build(&["a b", "", "b", &long, &just], "{}").expect("it is text"),
+        format!("a\t1\nb\t2\n{just}\t1\n")
+    );
 }
 
 #[test]
@@ -70,7 +73,9 @@ fn bytes_that_are_not_utf8_are_named() {
     text.extend_from_slice(b"bad\xff end");
     let inputs = [Input::from_bytes("document", "fine"), Input::from_bytes("document", text)];
     let error = CorpusText::build(&inputs, "{}", &mut Output::memory());
-    assert!(matches!(error, Err(Error::InvalidInput(text)) if text == "document 1 is not UTF-8 at byte 1500003"));
+    assert!(
+        matches!(error, Err(Error::InvalidInput(text)) if text == "document 1 is not UTF-8 at byte 1500003")
+    );
 }
 
 #[test]

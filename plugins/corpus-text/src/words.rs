@@ -17,7 +17,12 @@ pub fn is_space(byte: u8) -> bool {
 ///
 /// # Errors
 /// `invalid-input` with the offset of the first byte that is not UTF-8.
-pub fn each_text(document: &Input, index: usize, is_cut: fn(u8) -> bool, mut visit: impl FnMut(&str)) -> Result<(), Error> {
+pub fn each_text(
+    document: &Input,
+    index: usize,
+    is_cut: fn(u8) -> bool,
+    mut visit: impl FnMut(&str),
+) -> Result<(), Error> {
     let mut buffer = Vec::new();
     let (mut start, mut offset) = (0, 0);
     loop {
@@ -27,7 +32,9 @@ pub fn each_text(document: &Input, index: usize, is_cut: fn(u8) -> bool, mut vis
         let searched = buffer.len();
         buffer.extend_from_slice(&piece);
         let cut = buffer[searched..].iter().rposition(|byte| is_cut(*byte)).map(|at| searched + at + 1);
-        let Some(cut) = cut.or(is_end.then_some(buffer.len())) else { continue };
+        let Some(cut) = cut.or(is_end.then_some(buffer.len())) else {
+            continue;
+        };
         match std::str::from_utf8(&buffer[..cut]) {
             Ok(text) => visit(text),
             Err(error) => return Err(document.not_utf8(index, start + error.valid_up_to() as u64)),
@@ -164,11 +171,24 @@ mod tests {
     fn agrees_with_unicode_segmentation_on_every_ascii_byte_and_mixed_text() {
         for byte in 0..128u8 {
             let byte = char::from(byte);
-            for text in [format!("a{byte}b"), format!("1{byte}2"), format!("a{byte}1"), format!("{byte}a{byte}"), format!("a{byte}{byte}b")] {
+            for text in [
+                format!("a{byte}b"),
+                format!("1{byte}2"),
+                format!("a{byte}1"),
+                format!("{byte}a{byte}"),
+                format!("a{byte}{byte}b"),
+            ] {
                 assert_eq!(words(&text), text.unicode_words().collect::<Vec<_>>(), "{text:?}");
             }
         }
-        for text in ["don’t re-enter “the 3.14 naïve” café…", "日本語 テキスト ไทย", "a \u{301}b c\u{301} d", "x\u{a0}y\u{2028}z", "שלום לכם", "🇩🇪🇫🇷 a👩‍👩‍👧b"] {
+        for text in [
+            "don’t re-enter “the 3.14 naïve” café…",
+            "日本語 テキスト ไทย",
+            "a \u{301}b c\u{301} d",
+            "x\u{a0}y\u{2028}z",
+            "שלום לכם",
+            "🇩🇪🇫🇷 a👩‍👩‍👧b",
+        ] {
             assert_eq!(words(text), text.unicode_words().collect::<Vec<_>>(), "{text:?}");
         }
     }

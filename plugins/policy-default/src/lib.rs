@@ -155,7 +155,13 @@ mod tests {
 
     #[test]
     fn h3_by_size_and_flag() {
-        let cases = [(0, Codec::None, 0), (1023, Codec::None, 0), (1024, Codec::Zstd, 3), (999_999, Codec::Zstd, 3), (1_000_000, Codec::Zstd, 9)];
+        let cases = [
+            (0, Codec::None, 0),
+            (1023, Codec::None, 0),
+            (1024, Codec::Zstd, 3),
+            (999_999, Codec::Zstd, 3),
+            (1_000_000, Codec::Zstd, 9),
+        ];
         for (size, expected, level) in cases {
             assert_eq!(codec(&profile("other", size, None)), (expected, level), "{size}");
         }
@@ -171,10 +177,15 @@ mod tests {
     fn thresholds_are_set_by_the_config() {
         let schema = ByTypeAndSize::describe().config_schema;
         floret_sdk::config::assert_defaults_agree::<Config>(&schema);
-        let config: Config = floret_sdk::config::parse(r#"{"small_bytes": 10, "level": 1, "never": []}"#).expect("it is valid");
-        let choice = ByTypeAndSize::choose(&profile("dictionary", 11, None), &config).expect("it is consistent");
+        let config: Config = floret_sdk::config::parse(r#"{"small_bytes": 10, "level": 1, "never": []}"#)
+            .expect("it is valid");
+        let choice =
+            ByTypeAndSize::choose(&profile("dictionary", 11, None), &config).expect("it is consistent");
         assert_eq!((choice.codec, choice.level, choice.delta), (Codec::Zstd, 1, false));
         let config: Config = floret_sdk::config::parse(r#"{"small_bytes": 2000000}"#).expect("it is valid");
-        assert!(matches!(ByTypeAndSize::choose(&profile("other", 1, None), &config), Err(Error::InvalidConfig(_))));
+        assert!(matches!(
+            ByTypeAndSize::choose(&profile("other", 1, None), &config),
+            Err(Error::InvalidConfig(_))
+        ));
     }
 }

@@ -10,7 +10,8 @@ use crate::Error;
 /// # Errors
 /// `invalid-config`, with the place.
 pub fn parse<T: DeserializeOwned>(config: &str) -> Result<T, Error> {
-    serde_json::from_str(config).map_err(|error| Error::InvalidConfig(format!("the configuration cannot be read: {error}")))
+    serde_json::from_str(config)
+        .map_err(|error| Error::InvalidConfig(format!("the configuration cannot be read: {error}")))
 }
 
 /// Check in a unit test that the schema's defaults are the type's: every property of the schema has a
@@ -24,7 +25,10 @@ pub fn assert_defaults_agree<T: DeserializeOwned + Default + PartialEq + std::fm
     let mut defaults = serde_json::Map::new();
     for (name, property) in schema["properties"].as_object().expect("the schema lists its properties") {
         assert!(property["description"].is_string(), "{name} has no description");
-        defaults.insert(name.clone(), property.get("default").unwrap_or_else(|| panic!("{name} has no default")).clone());
+        defaults.insert(
+            name.clone(),
+            property.get("default").unwrap_or_else(|| panic!("{name} has no default")).clone(),
+        );
     }
     let text = serde_json::Value::Object(defaults).to_string();
     assert_eq!(parse::<T>(&text).expect("the defaults are a configuration"), T::default());

@@ -71,7 +71,11 @@ impl<T: CorpusBuilder> contract::Guest for Adapter<T> {
         T::describe()
     }
 
-    fn build(documents: Vec<host::Input>, config: String, out: host::Sink) -> Result<CorpusStatistics, Error> {
+    fn build(
+        documents: Vec<host::Input>,
+        config: String,
+        out: host::Sink,
+    ) -> Result<CorpusStatistics, Error> {
         io::job(out, |out| T::build(&io::inputs(documents), &config, out))
     }
 
@@ -92,7 +96,7 @@ macro_rules! export_corpus {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type FloretComponent = $crate::corpus::Adapter<$component>;
-            $crate::bindings::corpus::export!(FloretComponent with_types_in $crate::bindings::corpus);
+    $crate::bindings::corpus::export!(FloretComponent with_types_in $crate::bindings::corpus);
         };
     };
 }

@@ -82,7 +82,7 @@ macro_rules! export_index {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type FloretComponent = $crate::index::Adapter<$component>;
-            $crate::bindings::index::export!(FloretComponent with_types_in $crate::bindings::index);
+    $crate::bindings::index::export!(FloretComponent with_types_in $crate::bindings::index);
         };
     };
 }

@@ -93,7 +93,8 @@ impl Input {
     /// # Errors
     /// `invalid-input`, naming the input and the offset of the first byte that is not UTF-8.
     pub fn read_to_string(&self, index: usize) -> Result<String, Error> {
-        String::from_utf8(self.read_to_end()).map_err(|error| self.not_utf8(index, error.utf8_error().valid_up_to() as u64))
+        String::from_utf8(self.read_to_end())
+            .map_err(|error| self.not_utf8(index, error.utf8_error().valid_up_to() as u64))
     }
 
     /// The error for an input that is not UTF-8 from byte `offset` on.
@@ -167,7 +168,10 @@ impl std::io::Write for Output {
 
 /// What every exported build does around the component's own code: the panic hook before it, the last bytes
 /// to the host after it.
-pub(crate) fn job<T>(sink: host::Sink, build: impl FnOnce(&mut Output) -> Result<T, Error>) -> Result<T, Error> {
+pub(crate) fn job<T>(
+    sink: host::Sink,
+    build: impl FnOnce(&mut Output) -> Result<T, Error>,
+) -> Result<T, Error> {
     log::install_panic_hook();
     let mut out = Output::to_host(sink);
     let result = build(&mut out)?;

@@ -68,3 +68,8 @@ pub mod text;
 pub use bindings::types::{Description, Error, Statistic, StatisticValue};
 pub use io::{Input, Output, READ_BYTES_MAX};
 pub use log::install_panic_hook;
+
+/// The example in plugins/README.md compiles and runs as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

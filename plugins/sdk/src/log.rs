@@ -31,7 +31,10 @@ pub fn install_panic_hook() {
             std::panic::set_hook(Box::new(|panic| {
                 let place = panic.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column()));
                 let text = panic.payload_as_str().unwrap_or("a panic without a text");
-                write(Level::Error, &format!("panicked at {}: {text}", place.as_deref().unwrap_or("an unknown place")));
+                write(
+                    Level::Error,
+                    &format!("panicked at {}: {text}", place.as_deref().unwrap_or("an unknown place")),
+                );
             }));
         });
     }

@@ -53,7 +53,7 @@ macro_rules! export_policy {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type FloretComponent = $crate::policy::Adapter<$component>;
-            $crate::bindings::policy::export!(FloretComponent with_types_in $crate::bindings::policy);
+    $crate::bindings::policy::export!(FloretComponent with_types_in $crate::bindings::policy);
         };
     };
 }

@@ -2,7 +2,7 @@
 
 use floret_sdk::corpus::CorpusMerge;
 use floret_sdk::{Error, Input, Output, Statistic, StatisticValue};
-use fst::raw::{Builder, Fst, Output as Value};
+use fst::raw::{Builder, Fst};
 
 use crate::{format, frequency};
 

@@ -53,7 +53,8 @@ impl Index {
     /// # Errors
     /// `invalid-input` for bytes that are not one.
     pub fn open(input: &Input) -> Result<Self, Error> {
-        let broken = |what: String| Error::InvalidInput(format!("{} 0 is not a trie-fst index: {what}", input.role()));
+        let broken =
+            |what: String| Error::InvalidInput(format!("{} 0 is not a trie-fst index: {what}", input.role()));
         let mut bytes = input.read_to_end();
         if bytes.len() < HEADER_BYTES + CHECKSUM_BYTES {
             return Err(broken(format!("{} bytes are fewer than a header has", bytes.len())));
@@ -69,7 +70,10 @@ impl Index {
         }
         let end = bytes.len() - CHECKSUM_BYTES;
         if fst_len != (end - HEADER_BYTES) as u64 {
-            return Err(broken(format!("expected {fst_len} bytes of transducer, found {}", end - HEADER_BYTES)));
+            return Err(broken(format!(
+                "expected {fst_len} bytes of transducer, found {}",
+                end - HEADER_BYTES
+            )));
         }
         let (expected, found) = (u32_at(end), crc32fast::hash(&bytes[..end]));
         if expected != found {

@@ -13,7 +13,9 @@ pub fn search(fst: &Fst<Vec<u8>>, automaton: &DFA, limit: usize) -> Vec<Hit> {
     let Walk { keys, mut found, .. } = walk;
     let key = |found: &Found| &keys[found.start as usize..][..found.len as usize];
     let rank = |left: &Found, right: &Found| {
-        (left.distance, left.value).cmp(&(right.distance, right.value)).then_with(|| key(left).cmp(key(right)))
+        (left.distance, left.value)
+            .cmp(&(right.distance, right.value))
+            .then_with(|| key(left).cmp(key(right)))
     };
     if found.len() > limit && limit > 0 {
         found.select_nth_unstable_by(limit - 1, rank);
@@ -50,7 +52,9 @@ impl Walk<'_> {
     /// Walk transducer and automaton together; as deep as the longest word.
     fn visit(&mut self, address: CompiledAddr, state: u32, value: u64) {
         let node = self.fst.node(address);
-        if node.is_final() && let Distance::Exact(distance) = self.automaton.distance(state) {
+        if node.is_final()
+            && let Distance::Exact(distance) = self.automaton.distance(state)
+        {
             let (start, len) = (self.keys.len() as u32, self.key.len() as u32);
             self.keys.extend_from_slice(&self.key);
             self.found.push(Found { distance, value: value + node.final_output().value(), start, len });

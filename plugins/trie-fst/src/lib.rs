@@ -41,7 +41,8 @@ impl IndexBuilder for TrieFst {
         Description {
             name: "trie-fst".into(),
             version: env!("CARGO_PKG_VERSION").into(),
-            summary: "Finite-state transducer of words and frequencies: exact, prefix and fuzzy search".into(),
+            summary: "Finite-state transducer of words and frequencies: exact, prefix and fuzzy search"
+                .into(),
             output_media_type: format::MEDIA_TYPE.into(),
             config_schema: include_str!("schema.json").into(),
         }
@@ -83,7 +84,9 @@ impl Searcher for TrieSearcher {
             Query::Fuzzy(FuzzyQuery { distance, .. }) => {
                 Err(Error::Unsupported(format!("fuzzy search is done for distance 1 and 2, not {distance}")))
             }
-            Query::Semantic(_) => Err(Error::Unsupported("a trie knows nothing of meaning; ask a semantic index".into())),
+            Query::Semantic(_) => {
+                Err(Error::Unsupported("a trie knows nothing of meaning; ask a semantic index".into()))
+            }
         }
     }
 }
@@ -106,7 +109,8 @@ const fn frequency(value: u64) -> u64 {
 
 /// Words in the transducer are whole UTF-8.
 fn word(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(bytes.to_vec())
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 floret_sdk::export_index!(TrieFst);

@@ -13,11 +13,14 @@ use crate::{frequency, word};
 /// candidate, unless `limit` better ones are known. So about `limit` paths are walked, however many words there
 /// are.
 pub fn search(fst: &Fst<Vec<u8>>, prefix: &[u8], limit: usize) -> Vec<Hit> {
-    let Some((address, bound)) = descend(fst, prefix) else { return Vec::new() };
+    let Some((address, bound)) = descend(fst, prefix) else {
+        return Vec::new();
+    };
     if limit == 0 || fst.is_empty() {
         return Vec::new();
     }
-    let mut search = Search { fst, limit, hits: Vec::new(), heap: Vec::new(), keys: Vec::new(), bounds: Vec::new() };
+    let mut search =
+        Search { fst, limit, hits: Vec::new(), heap: Vec::new(), keys: Vec::new(), bounds: Vec::new() };
     search.push(bound, prefix, Some(address));
     let mut key = Vec::new();
     while search.hits.len() < limit {

@@ -90,7 +90,11 @@ fn prefixes_give_the_most_frequent() {
         for limit in [1, 2, 7, 20, 10_000] {
             let mut expected: Vec<_> = words.iter().filter(|(word, _)| word.starts_with(prefix)).collect();
             expected.sort_by_key(|(word, frequency)| (u64::MAX - **frequency, word.as_bytes()));
-            let expected: Vec<_> = expected.into_iter().take(limit as usize).map(|(word, count)| (word.as_str(), *count, 0)).collect();
+            let expected: Vec<_> = expected
+                .into_iter()
+                .take(limit as usize)
+                .map(|(word, count)| (word.as_str(), *count, 0))
+                .collect();
             let hits = searcher.search(&Query::Prefix(prefix.into()), limit).expect("it answers");
             assert_eq!(answers(&hits), expected, "{prefix:?} {limit}");
         }
@@ -104,11 +108,16 @@ fn fuzzy_is_ranked_by_distance_frequency_bytes() {
     for text in ["", "a", "abc", "日ä", "bacab", "ccccccc", "xyz", "aäbbc日"] {
         for distance in [1, 2] {
             for limit in [1, 10, 10_000] {
-                let near = words.iter().map(|(word, count)| (levenshtein(text, word), u64::MAX - count, word));
-                let mut expected: Vec<_> = near.filter(|(found, ..)| *found <= usize::from(distance)).collect();
+                let near =
+                    words.iter().map(|(word, count)| (levenshtein(text, word), u64::MAX - count, word));
+                let mut expected: Vec<_> =
+                    near.filter(|(found, ..)| *found <= usize::from(distance)).collect();
                 expected.sort();
-                let expected: Vec<_> =
-                    expected.into_iter().take(limit as usize).map(|(found, rest, word)| (word.as_str(), u64::MAX - rest, found as u8)).collect();
+                let expected: Vec<_> = expected
+                    .into_iter()
+                    .take(limit as usize)
+                    .map(|(found, rest, word)| (word.as_str(), u64::MAX - rest, found as u8))
+                    .collect();
                 let hits = searcher.search(&fuzzy(text, distance), limit).expect("it answers");
                 assert_eq!(answers(&hits), expected, "{text:?} {distance} {limit}");
             }
@@ -156,7 +165,10 @@ fn empty_and_large() {
     }
     let (bytes, statistics) = index(&["", ""], "{}").expect("they are corpora");
     assert!(matches!(statistics[1].value, StatisticValue::Count(1)), "the root");
-    assert_eq!(build::node_count(&Index::open(&Input::from_bytes("index", bytes)).expect("it is an index").fst), 1);
+    assert_eq!(
+        build::node_count(&Index::open(&Input::from_bytes("index", bytes)).expect("it is an index").fst),
+        1
+    );
     let long = format!("{}\t1\n", "x".repeat(1024));
     let hits = open(&[&long]).search(&Query::Prefix("x".repeat(1000)), 3).expect("it answers");
     assert_eq!(hits[0].word.len(), 1024);

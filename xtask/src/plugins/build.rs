@@ -47,7 +47,8 @@ pub fn all(root: &Path, toolchain: &Toolchain, guests: &[Guest]) -> Result<Vec<V
 fn componentise(target: &Path, guest: &Guest) -> Result<Vec<u8>> {
     let file = format!("wasm32-unknown-unknown/release/{}.wasm", guest.package.replace('-', "_"));
     let module = std::fs::read(target.join(&file)).with_context(|| format!("cargo wrote no {file}"))?;
-    let component = component::encode(&module).with_context(|| format!("{} does not make a component", guest.name))?;
+    let component =
+        component::encode(&module).with_context(|| format!("{} does not make a component", guest.name))?;
     component::check(&guest.name, &component)?;
     Ok(component)
 }

@@ -7,7 +7,8 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 const IMPORTS: [&str; 3] = ["floret:types/io@0.1.0", "floret:types/log@0.1.0", "floret:types/types@0.1.0"];
 
 /// What a component may export: one contract's interface.
-const EXPORTS: [&str; 3] = ["floret:corpus/builder@0.1.0", "floret:index/builder@0.1.0", "floret:policy/compression@0.1.0"];
+const EXPORTS: [&str; 3] =
+    ["floret:corpus/builder@0.1.0", "floret:index/builder@0.1.0", "floret:policy/compression@0.1.0"];
 
 /// Make a component.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
@@ -17,7 +18,9 @@ pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
 /// Refuse a component that imports anything but `floret:types`, or exports anything but contracts.
 pub fn check(name: &str, component: &[u8]) -> Result<()> {
     let decoded = wit_component::decode(component).with_context(|| format!("{name} is not a component"))?;
-    let DecodedWasm::Component(resolve, world) = decoded else { bail!("{name} is a WIT package, not a component") };
+    let DecodedWasm::Component(resolve, world) = decoded else {
+        bail!("{name} is a WIT package, not a component")
+    };
     let world = &resolve.worlds[world];
     for (key, _) in &world.imports {
         let import = resolve.name_world_key(key);

@@ -37,14 +37,16 @@ impl Lock {
     /// Read the lock of a folder.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} is not a lock", path.display()))
     }
 
     /// Write it.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let path = folder.join(FILE);
-        let text = format!("{HEADER}{}", toml::to_string(self).context("a lock is plain strings and numbers")?);
+        let text =
+            format!("{HEADER}{}", toml::to_string(self).context("a lock is plain strings and numbers")?);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 

@@ -28,30 +28,49 @@ impl Guest {
     }
 }
 
-/// Every crate under plugins/ and tests/guests/ that makes a cdylib, sorted by folder.
+/// Where guest crates lie and where their components go. The guests of tests belong to the same workspace, and
+/// lie inside it: cargo names a crate by its path relative to the workspace if it can, else by the machine's
+/// path, and the name shows in the bytes.
+const FOLDERS: [(&str, &str); 2] = [("plugins", "plugins/dist"), ("plugins/guests", "tests/guests/dist")];
+
+/// Every crate there that makes a cdylib, sorted by folder.
 pub fn guests(root: &Path) -> Result<Vec<Guest>> {
     let mut guests = Vec::new();
-    for parent in ["plugins", "tests/guests"] {
+    for (parent, dist) in FOLDERS {
         for folder in children(&root.join(parent))? {
-            let Ok(text) = std::fs::read_to_string(folder.join("Cargo.toml")) else { continue };
-            let manifest: toml::Table = text.parse().with_context(|| format!("{} is not a manifest", folder.display()))?;
+            let Ok(text) = std::fs::read_to_string(folder.join("Cargo.toml")) else {
+                continue;
+            };
+            let manifest: toml::Table =
+                text.parse().with_context(|| format!("{} is not a manifest", folder.display()))?;
             let crate_type = manifest.get("lib").and_then(|lib| lib.get("crate-type")?.as_array());
             if !crate_type.is_some_and(|types| types.iter().any(|kind| kind.as_str() == Some("cdylib"))) {
                 continue;
             }
-            let dependencies = manifest.get("dependencies").and_then(|table| table.as_table()).into_iter().flatten();
-            let dependencies = dependencies.filter_map(|(_, value)| value.get("path")?.as_str()).map(|path| {
-                let path = folder.join(path).canonicalize().with_context(|| format!("{} depends on {path}", folder.display()))?;
-                Ok(path.strip_prefix(root).context("guests depend on crates of this repository")?.to_owned())
-            });
+            let dependencies =
+                manifest.get("dependencies").and_then(|table| table.as_table()).into_iter().flatten();
+            let dependencies =
+                dependencies.filter_map(|(_, value)| value.get("path")?.as_str()).map(|path| {
+                    let path = folder
+                        .join(path)
+                        .canonicalize()
+                        .with_context(|| format!("{} depends on {path}", folder.display()))?;
+                    Ok(path
+                        .strip_prefix(root)
+                        .context("guests depend on crates of this repository")?
+                        .to_owned())
+                });
             let package = manifest.get("package").and_then(|package| package.get("name")?.as_str());
-            let name = folder.file_name().and_then(|name| name.to_str()).context("guest folders have plain names")?;
+            let name = folder
+                .file_name()
+                .and_then(|name| name.to_str())
+                .context("guest folders have plain names")?;
             guests.push(Guest {
                 name: name.to_owned(),
                 package: package.with_context(|| format!("{name} has no package name"))?.to_owned(),
                 folder: Path::new(parent).join(name),
                 dependencies: dependencies.collect::<Result<_>>()?,
-                dist: Path::new(parent).join("dist"),
+                dist: PathBuf::from(dist),
             });
         }
     }
@@ -92,7 +111,8 @@ pub fn sha256(bytes: &[u8]) -> String {
 
 fn collect(root: &Path, folder: &Path, files: &mut BTreeSet<String>) -> Result<()> {
     for path in children(&root.join(folder))? {
-        let name = path.file_name().and_then(|name| name.to_str()).context("source files have plain names")?;
+        let name =
+            path.file_name().and_then(|name| name.to_str()).context("source files have plain names")?;
         let relative = folder.join(name);
         if name.starts_with('.') || name == "target" {
             continue;

@@ -37,9 +37,14 @@ impl Toolchain {
             return Ok(found);
         }
         install_debian().with_context(|| {
-            format!("no compiler for guests: run `rustup target add {TARGET}`, or on Debian install {}", DEBIAN_PACKAGES.join(" and "))
+            format!(
+                "no compiler for guests: run `rustup target add {TARGET}`, or on Debian install {}",
+                DEBIAN_PACKAGES.join(" and ")
+            )
         })?;
-        Self::debian()?.with_context(|| format!("{} are installed, yet {DEBIAN_RUSTC} cannot build guests", DEBIAN_PACKAGES.join(" and ")))
+        Self::debian()?.with_context(|| {
+            format!("{} are installed, yet {DEBIAN_RUSTC} cannot build guests", DEBIAN_PACKAGES.join(" and "))
+        })
     }
 
     fn debian() -> Result<Option<Self>> {
@@ -48,13 +53,20 @@ impl Toolchain {
             return Ok(None);
         }
         let sysroot = sysroot(&rustc)?;
-        if !sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file() || minor_version(&rustc)? < 95 {
+        if !sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file()
+            || minor_version(&rustc)? < 95
+        {
             return Ok(None);
         }
         let Some(linker) = [sysroot.clone(), path_sysroot()?].iter().find_map(|sysroot| lld(sysroot)) else {
             return Ok(None);
         };
-        let identity = format!("{}; std built along; {}; {}", version(&rustc)?, linker_version(&linker)?, cargo_version()?);
+        let identity = format!(
+            "{}; std built along; {}; {}",
+            version(&rustc)?,
+            linker_version(&linker)?,
+            cargo_version()?
+        );
         Ok(Some(Self { identity, rustc, sysroot, linker: Some(linker), builds_std: true }))
     }
 

@@ -33,9 +33,8 @@ impl Directory {
     /// Makes or locks the directory, checks its format, wipes it if that is older.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         make_private(path)?;
-        let first_foreign = names(path)?
-            .into_iter()
-            .find(|name| !OURS.contains(&name.trim_end_matches(".tmp")));
+        let first_foreign =
+            names(path)?.into_iter().find(|name| !OURS.contains(&name.trim_end_matches(".tmp")));
         if let Some(found) = first_foreign {
             let path = path.to_owned();
             return Err(Error::NotACache { path, found });
@@ -43,18 +42,11 @@ impl Directory {
         // Only now is it sure to be a cache's own directory, whose mode may be changed.
         set_mode(path, 0o700)?;
         let lock = lock(path)?;
-        let directory = Self {
-            path: path.to_owned(),
-            _lock: lock,
-        };
+        let directory = Self { path: path.to_owned(), _lock: lock };
         match directory.format()? {
             Some(FORMAT) => {}
             Some(found) if found > FORMAT => {
-                return Err(Error::NewerFormat {
-                    path: directory.path,
-                    found,
-                    supported: FORMAT,
-                });
+                return Err(Error::NewerFormat { path: directory.path, found, supported: FORMAT });
             }
             Some(_) | None => directory.wipe()?,
         }
@@ -118,15 +110,10 @@ fn names(path: &Path) -> Result<Vec<String>, Error> {
 
 fn lock(directory: &Path) -> Result<File, Error> {
     let path = directory.join("lock");
-    let file = private_options()
-        .truncate(false)
-        .open(&path)
-        .map_err(io(&path))?;
+    let file = private_options().truncate(false).open(&path).map_err(io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Locked {
-            path: directory.to_owned(),
-        }),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Locked { path: directory.to_owned() }),
         Err(fs::TryLockError::Error(error)) => Err(io(path)(error)),
     }
 }

@@ -10,6 +10,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::directory::Directory;
+use super::graves;
 use super::index::Meta;
 use crate::error::{Error, io};
 use crate::key::{Key, parse_disk_key};
@@ -28,6 +29,7 @@ pub(crate) struct Engine {
     pub(crate) directory: Directory,
     pub(crate) index: Keyspace,
     pub(crate) values: Keyspace,
+    pub(crate) graves: Keyspace,
     database: Database,
     /// Held over "commit to fjall, then change the index in memory", so that both happen in one order.
     writer: Mutex<()>,
@@ -41,9 +43,7 @@ impl Engine {
     pub(crate) fn open(directory: Directory) -> Result<(Self, Rows), Error> {
         let engine = match Self::open_database(&directory) {
             Ok(parts) => Ok(parts),
-            Err(fjall::Error::Locked) => Err(Error::Locked {
-                path: directory.path.clone(),
-            }),
+            Err(fjall::Error::Locked) => Err(Error::Locked { path: directory.path.clone() }),
             Err(fjall::Error::Io(source)) => Err(io(directory.path.join("small"))(source)),
             Err(error) => {
                 tracing::warn!(directory = %directory.path.display(), %error, "cache on disk is damaged; starting empty");
@@ -54,11 +54,12 @@ impl Engine {
                 })
             }
         };
-        let (database, index, values) = engine?;
+        let (database, [index, values, graves]) = engine?;
         let mut engine = Self {
             directory,
             index,
             values,
+            graves,
             database,
             writer: Mutex::new(()),
             next_sequence: AtomicU64::new(1),
@@ -68,38 +69,43 @@ impl Engine {
         Ok((engine, rows))
     }
 
-    fn open_database(directory: &Directory) -> fjall::Result<(Database, Keyspace, Keyspace)> {
+    fn open_database(directory: &Directory) -> fjall::Result<(Database, [Keyspace; 3])> {
         let database = Database::builder(directory.path.join("small"))
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES_MAX)
             .worker_threads(1)
             .open()?;
-        let with_memtable =
-            |bytes| move || KeyspaceCreateOptions::default().max_memtable_size(bytes);
+        let with_memtable = |bytes| move || KeyspaceCreateOptions::default().max_memtable_size(bytes);
         let index = database.keyspace("index", with_memtable(INDEX_MEMTABLE_BYTES))?;
         let values = database.keyspace("values", with_memtable(VALUES_MEMTABLE_BYTES))?;
-        Ok((database, index, values))
+        let graves = database.keyspace("graves", with_memtable(INDEX_MEMTABLE_BYTES))?;
+        Ok((database, [index, values, graves]))
     }
 
     fn read_rows(&mut self) -> Result<Rows, Error> {
         let mut rows = Rows::new();
         let mut large = HashMap::new();
         let mut sequence_max = 0;
+        let mut burial = self.database.batch();
+        let dead = graves::bury_all(self, &mut burial).map_err(|error| self.engine_error(error))?;
         for row in self.index.iter() {
             let (disk_key, row) = row.into_inner().map_err(|error| self.engine_error(error))?;
-            let (Some((namespace, key)), Some(meta)) =
-                (parse_disk_key(&disk_key), Meta::from_row(&row))
+            let (Some((namespace, key)), Some(meta)) = (parse_disk_key(&disk_key), Meta::from_row(&row))
             else {
                 continue;
             };
             sequence_max = sequence_max.max(meta.sequence);
+            if dead.contains(&meta.sequence) {
+                burial.remove(&self.index, disk_key);
+                continue;
+            }
             if meta.large {
                 large.insert(meta.sequence, meta.stored_bytes);
             }
-            rows.entry(namespace.to_owned())
-                .or_default()
-                .push((Key::new(key), meta));
+            rows.entry(namespace.to_owned()).or_default().push((Key::new(key), meta));
         }
+        sequence_max = dead.into_iter().fold(sequence_max, u64::max);
+        burial.commit().map_err(|error| self.engine_error(error))?;
         let present = self.sweep_large(&large, &mut sequence_max)?;
         for entries in rows.values_mut() {
             entries.retain(|(_, meta)| !meta.large || present.contains_key(&meta.sequence));
@@ -120,9 +126,7 @@ impl Engine {
         for file in fs::read_dir(&folder).map_err(io(&folder))? {
             let file = file.map_err(io(&folder))?;
             let name = file.file_name();
-            let sequence = name
-                .to_str()
-                .and_then(|name| u64::from_str_radix(name, 16).ok());
+            let sequence = name.to_str().and_then(|name| u64::from_str_radix(name, 16).ok());
             *sequence_max = (*sequence_max).max(sequence.unwrap_or(0));
             let length = file.metadata().map_err(io(file.path()))?.len();
             match sequence {
@@ -140,10 +144,7 @@ impl Engine {
     }
 
     pub(crate) fn large_path(&self, sequence: u64) -> PathBuf {
-        self.directory
-            .path
-            .join("large")
-            .join(format!("{sequence:016x}"))
+        self.directory.path.join("large").join(format!("{sequence:016x}"))
     }
 
     pub(crate) fn begin_write(&self) -> MutexGuard<'_, ()> {
@@ -166,15 +167,10 @@ impl Engine {
 
     /// Hands everything written so far to the operating system.
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        self.database
-            .persist(PersistMode::Buffer)
-            .map_err(|error| self.engine_error(error))
+        self.database.persist(PersistMode::Buffer).map_err(|error| self.engine_error(error))
     }
 
     fn engine_error(&self, source: fjall::Error) -> Error {
-        Error::Engine {
-            path: self.directory.path.join("small"),
-            source: Box::new(source),
-        }
+        Error::Engine { path: self.directory.path.join("small"), source: Box::new(source) }
     }
 }

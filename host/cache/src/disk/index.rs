@@ -39,12 +39,7 @@ impl Meta {
     pub(crate) const ROW_BYTES: usize = 33;
 
     pub(crate) fn to_row(self) -> [u8; Self::ROW_BYTES] {
-        let words = [
-            self.sequence,
-            self.stored_bytes,
-            self.deadline.0,
-            self.order,
-        ];
+        let words = [self.sequence, self.stored_bytes, self.deadline.0, self.order];
         let mut row = [0; Self::ROW_BYTES];
         for (place, word) in row.chunks_exact_mut(8).zip(words) {
             place.copy_from_slice(&word.to_le_bytes());
@@ -71,8 +66,7 @@ impl Meta {
 
     /// What an entry counts against the bound: its value, its key and its row.
     pub(crate) fn charge(&self, disk_key_bytes: usize) -> u64 {
-        self.stored_bytes
-            .saturating_add((disk_key_bytes + Self::ROW_BYTES) as u64)
+        self.stored_bytes.saturating_add((disk_key_bytes + Self::ROW_BYTES) as u64)
     }
 }
 
@@ -95,12 +89,7 @@ pub(crate) struct Index {
 
 impl Index {
     pub(crate) fn new(prefix_bytes: usize) -> Self {
-        Self {
-            places: HashMap::default(),
-            queue: VecDeque::new(),
-            bytes: 0,
-            prefix_bytes,
-        }
+        Self { places: HashMap::default(), queue: VecDeque::new(), bytes: 0, prefix_bytes }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -136,8 +125,7 @@ impl Index {
         }
         if self.queue.len() > 2 * self.places.len() + 64 {
             let places = &self.places;
-            self.queue
-                .retain(|(sequence, key)| is_current(places, key, *sequence));
+            self.queue.retain(|(sequence, key)| is_current(places, key, *sequence));
         }
     }
 
@@ -185,9 +173,7 @@ impl Index {
 }
 
 fn is_current(places: &HashMap<Key, Place, RandomState>, key: &Key, sequence: u64) -> bool {
-    places
-        .get(key)
-        .is_some_and(|place| place.meta.sequence == sequence)
+    places.get(key).is_some_and(|place| place.meta.sequence == sequence)
 }
 
 #[cfg(test)]

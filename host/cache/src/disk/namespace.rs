@@ -5,10 +5,11 @@ use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use super::directory::write_private;
 use super::engine::Engine;
+use super::graves::Graves;
 use super::index::{Index, Meta};
 use super::{INLINE_READ_BYTES_MAX, SMALL_BYTES_MAX};
 use crate::clock::{Clock, Millis};
@@ -17,12 +18,17 @@ use crate::entry;
 use crate::key::{DISK_KEY_BYTES_MAX, Key};
 use crate::stats::{Counters, count, count_many};
 
+/// Up to this many are removed at once rather than in a grave.
+const BURIED_AT_ONCE_MAX: usize = 64;
+
 pub(crate) struct DiskNamespace {
     engine: Arc<Engine>,
     name: Arc<str>,
     budget_bytes: u64,
     compression: Compression,
     index: RwLock<Index>,
+    /// Locked only while holding the engine's writer.
+    graves: Mutex<Graves>,
     counters: Arc<Counters>,
     /// Makes every write fail, to test what then happens.
     #[cfg(test)]
@@ -73,6 +79,7 @@ impl DiskNamespace {
             budget_bytes,
             compression,
             index: RwLock::new(index),
+            graves: Mutex::default(),
             counters,
             #[cfg(test)]
             fail_writes: std::sync::atomic::AtomicBool::new(false),
@@ -196,6 +203,7 @@ impl DiskNamespace {
         for (victim, meta) in &victims {
             self.add_removal(&mut batch, victim, meta);
         }
+        let buried = self.bury(&mut batch, 2 * meta.charge(disk_key.len()));
         if let Some(old) = old.filter(|old| !old.large) {
             batch.remove(&self.engine.values, old.sequence.to_be_bytes());
         }
@@ -214,7 +222,8 @@ impl DiskNamespace {
         count_many(&self.counters.disk_evictions, victims.len() as u64);
         let gone = victims.iter().map(|(_, meta)| meta);
         let failed = (!committed).then_some(&meta);
-        self.unlink(gone.chain(old.as_ref()).chain(failed));
+        let buried = buried.iter().map(|(_, meta)| meta);
+        self.unlink(gone.chain(old.as_ref()).chain(failed).chain(buried));
         committed
     }
 
@@ -229,11 +238,7 @@ impl DiskNamespace {
     }
 
     /// Removes what `condemned` says and returns how many of them had not expired. O(entries), no reads.
-    pub(crate) fn remove_where(
-        &self,
-        clock: &dyn Clock,
-        condemned: impl Fn(&[u8], &Meta) -> bool,
-    ) -> u64 {
+    pub(crate) fn remove_where(&self, clock: &dyn Clock, condemned: impl Fn(&[u8], &Meta) -> bool) -> u64 {
         let _writer = self.engine.begin_write();
         let matching: Vec<(Key, Meta)> = self
             .index
@@ -250,10 +255,44 @@ impl DiskNamespace {
             index.remove(key.as_bytes());
         }
         drop(index);
-        self.discard(&matching);
         let now = clock.now();
         let is_live = |(_, meta): &&(Key, Meta)| now < meta.deadline;
-        matching.iter().filter(is_live).count() as u64
+        let live = matching.iter().filter(is_live).count() as u64;
+        if matching.len() <= BURIED_AT_ONCE_MAX {
+            self.discard(&matching);
+        } else {
+            let mut batch = self.engine.batch();
+            self.graves.lock().dig(&self.engine, &mut batch, matching);
+            self.finish(batch);
+        }
+        live
+    }
+
+    /// Frees all that mass removals left to later writes.
+    pub(crate) fn bury_rest(&self) {
+        let _writer = self.engine.begin_write();
+        let mut batch = self.engine.batch();
+        let buried = self.bury(&mut batch, u64::MAX);
+        if !buried.is_empty() {
+            self.finish(batch);
+            self.unlink(buried.iter().map(|(_, meta)| meta));
+        }
+    }
+
+    /// Adds the removal of some dead entries to the batch; the caller unlinks their files after it.
+    fn bury(&self, batch: &mut fjall::OwnedWriteBatch, bytes: u64) -> Vec<(Key, Meta)> {
+        let buried = self.graves.lock().next(&self.engine, batch, bytes);
+        let index = self.index.read();
+        for (key, meta) in &buried {
+            // The row now belongs to whoever was written under the key since.
+            if index.get(key.as_bytes()).is_none() {
+                batch.remove(&self.engine.index, key.on_disk(&self.name));
+            }
+            if !meta.large {
+                batch.remove(&self.engine.values, meta.sequence.to_be_bytes());
+            }
+        }
+        buried
     }
 
     /// Makes the next process wipe the directory: this one could not remove what it had to.
@@ -331,9 +370,7 @@ impl DiskNamespace {
         // The length is the row's, which is at most 1 GiB and was compared with the file's at open; a file that was
         // changed since has another checksum.
         let mut stored = Vec::with_capacity(usize::try_from(meta.stored_bytes)?);
-        file.by_ref()
-            .take(meta.stored_bytes)
-            .read_to_end(&mut stored)?;
+        file.by_ref().take(meta.stored_bytes).read_to_end(&mut stored)?;
         Ok(Some(stored.into()))
     }
 }

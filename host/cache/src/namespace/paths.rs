@@ -6,12 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{
-    DiskWrite, Invalidated, Key, LoadError, Namespace, NamespaceHandle, Put, PutOptions,
-    StripeGuard,
+    DiskWrite, Invalidated, Key, LoadError, Namespace, NamespaceHandle, Put, PutOptions, StripeGuard,
 };
 use crate::clock::Millis;
 use crate::disk::{DiskEntry, DiskNamespace, DiskRead};
 use crate::flight::{Leader, Outcome};
+use crate::memory::MemoryWrite;
+use crate::pattern::Pattern;
 use crate::stats::{Counters, count, count_many};
 use crate::value::CacheValue;
 
@@ -88,14 +89,13 @@ impl<V: CacheValue> NamespaceHandle<V> {
             Some(ttl) if !meta.own_ttl => meta.deadline.min(space.clock.now().plus(ttl)),
             _ => meta.deadline,
         };
-        let weight_bytes = found.value.weight_bytes();
-        space.memory.insert(
-            key.clone(),
-            found.value.clone(),
-            weight_bytes,
+        space.memory.insert(MemoryWrite {
+            key: key.clone(),
+            value: found.value.clone(),
+            weight_bytes: found.value.weight_bytes(),
             deadline,
-            meta.order,
-        );
+            order: meta.order,
+        });
     }
 
     pub(super) async fn lead<F, Fut, E>(
@@ -151,14 +151,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
         self.fill(key, value, order, options.ttl, guard).await;
     }
 
-    pub(super) async fn write(
-        &self,
-        key: Key,
-        value: V,
-        order: u64,
-        options: PutOptions,
-        rule: Rule,
-    ) -> Put {
+    pub(super) async fn write(&self, key: Key, value: V, order: u64, options: PutOptions, rule: Rule) -> Put {
         let space = &self.0;
         let stripe = space.stripe(key.as_bytes());
         let guard = Arc::clone(&stripe.lock).lock_owned().await;
@@ -182,33 +175,28 @@ impl<V: CacheValue> NamespaceHandle<V> {
     /// The highest order of the key's live entries.
     fn current_order(&self, key: &Key) -> Option<u64> {
         let space = &self.0;
-        let memory = space.memory.peek(key.as_bytes(), &*space.clock);
+        let memory = space.memory.order(key.as_bytes(), &*space.clock);
         let disk = (space.disk.as_ref()).and_then(|disk| disk.order(key.as_bytes(), &*space.clock));
-        memory.map(|slot| slot.order).max(disk)
+        memory.max(disk)
     }
 
     /// Writes both tiers. Nothing is awaited between the memory and the start of the disk write, which takes the guard
     /// along: so a caller that is dropped leaves both tiers agreeing.
-    async fn fill(
-        &self,
-        key: Key,
-        value: V,
-        order: u64,
-        ttl: Option<Duration>,
-        guard: StripeGuard,
-    ) -> Put {
+    async fn fill(&self, key: Key, value: V, order: u64, ttl: Option<Duration>, guard: StripeGuard) -> Put {
         let space = &self.0;
         let deadline = |of_namespace: Option<Duration>| match ttl.or(of_namespace) {
             Some(ttl) => space.clock.now().plus(ttl),
             None => Millis::NEVER,
         };
         let raw = space.disk.as_ref().and_then(|_| value.encode());
-        let in_memory = space.memory.is_on() && {
-            let weight_bytes = value.weight_bytes();
-            let deadline = deadline(space.config.memory_ttl);
-            let memory = &space.memory;
-            memory.insert(key.clone(), value, weight_bytes, deadline, order)
-        };
+        let in_memory = space.memory.is_on()
+            && space.memory.insert(MemoryWrite {
+                key: key.clone(),
+                weight_bytes: value.weight_bytes(),
+                value,
+                deadline: deadline(space.config.memory_ttl),
+                order,
+            });
         let on_disk = match (&space.disk, raw) {
             (Some(disk), Some(raw)) => {
                 let write = DiskWrite {
@@ -235,11 +223,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
         };
         let kept = in_memory || on_disk;
         let counters = &space.counters;
-        count(if kept {
-            &counters.puts
-        } else {
-            &counters.puts_refused
-        });
+        count(if kept { &counters.puts } else { &counters.puts_refused });
         if kept { Put::Stored } else { Put::NotKept }
     }
 
@@ -263,6 +247,20 @@ impl<V: CacheValue> NamespaceHandle<V> {
                 0
             }
         }
+    }
+
+    /// Starts removing what the pattern matches from one tier, on a blocking thread.
+    pub(super) fn remove_matching(
+        &self,
+        pattern: &Pattern,
+        guards: &Arc<Vec<StripeGuard>>,
+        remove: impl FnOnce(&Namespace<V>, &dyn Fn(&[u8]) -> bool) -> u64 + Send + 'static,
+    ) -> impl Future<Output = Option<u64>> {
+        let (space, pattern, guards) = (Arc::clone(&self.0), pattern.clone(), Arc::clone(guards));
+        blocking(move || {
+            let _guards = guards;
+            remove(&space, &|key| pattern.matches(key))
+        })
     }
 
     pub(super) fn count_miss(&self, key: &Key) {
@@ -314,15 +312,20 @@ impl Drop for Attempt<'_> {
 }
 
 /// Runs `work` on a blocking thread. `None` if the runtime is shutting down and never ran it.
-pub(crate) async fn blocking<T: Send + 'static>(
+///
+/// It is started by this call, not by the first poll of what it returns.
+pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Option<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Some(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => None,
-        },
+) -> impl Future<Output = Option<T>> {
+    let task = tokio::task::spawn_blocking(work);
+    async {
+        match task.await {
+            Ok(done) => Some(done),
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => None,
+            },
+        }
     }
 }
 
@@ -352,10 +355,10 @@ impl<V: CacheValue> Namespace<V> {
     /// The same, while nobody else has the namespace.
     pub(crate) fn sweep_now(&self) {
         let now = self.clock.now();
-        self.memory
-            .remove_where(&*self.clock, |_, slot| slot.deadline <= now);
+        self.memory.remove_where(&*self.clock, |_, deadline| deadline <= now);
         if let Some(disk) = &self.disk {
             disk.remove_where(&*self.clock, |_, meta| meta.deadline <= now);
+            disk.bury_rest();
         }
     }
 }

@@ -37,10 +37,7 @@ pub(crate) struct Claim {
 
 impl From<builder::CorpusStatistics> for Claim {
     fn from(statistics: builder::CorpusStatistics) -> Self {
-        Self {
-            vocabulary_size: statistics.vocabulary_size,
-            total_tokens: statistics.total_tokens,
-        }
+        Self { vocabulary_size: statistics.vocabulary_size, total_tokens: statistics.total_tokens }
     }
 }
 
@@ -62,19 +59,14 @@ pub(crate) fn build(
 ) -> wasmtime::Result<Result<Claim, Said>> {
     let guest = pre.instantiate(&mut *store)?;
     let documents = store.data().input_handles();
-    let answer =
-        guest
-            .floret_corpus_builder()
-            .call_build(store, &documents, config, Resource::new_own(0))?;
+    let answer = guest.floret_corpus_builder().call_build(store, &documents, config, Resource::new_own(0))?;
     Ok(answer.map(Claim::from).map_err(Said::from))
 }
 
 pub(crate) fn merge(pre: &Pre<Job>, store: &mut Store<Job>) -> wasmtime::Result<Result<Claim, Said>> {
     let guest = pre.instantiate(&mut *store)?;
     let corpora = store.data().input_handles();
-    let answer = guest
-        .floret_corpus_builder()
-        .call_merge(store, &corpora, Resource::new_own(0))?;
+    let answer = guest.floret_corpus_builder().call_merge(store, &corpora, Resource::new_own(0))?;
     Ok(answer.map(Claim::from).map_err(Said::from))
 }
 
@@ -84,10 +76,7 @@ pub(crate) fn analyze(
     config: &str,
 ) -> wasmtime::Result<Result<TextStatistics, Said>> {
     let guest = pre.instantiate(&mut *store)?;
-    let answer =
-        guest
-            .floret_corpus_builder()
-            .call_analyze(store, Resource::new_own(0), config)?;
+    let answer = guest.floret_corpus_builder().call_analyze(store, Resource::new_own(0), config)?;
     let statistics = answer.map(|text| TextStatistics {
         word_count: text.word_count,
         unique_words: text.unique_words,

@@ -54,10 +54,7 @@ pub(crate) fn build(
 ) -> wasmtime::Result<Result<Statistics, Said>> {
     let guest = pre.instantiate(&mut *store)?;
     let corpora = store.data().input_handles();
-    let answer =
-        guest
-            .floret_index_builder()
-            .call_build(store, &corpora, config, Resource::new_own(0))?;
+    let answer = guest.floret_index_builder().call_build(store, &corpora, config, Resource::new_own(0))?;
     let named = |statistic: types::Statistic| (statistic.name, statistic.value.into());
     let statistics = answer.map(|statistics| statistics.into_iter().map(named).collect());
     Ok(statistics.map_err(Said::from))
@@ -71,10 +68,7 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(pre: &Pre<Job>, store: &mut Store<Job>) -> wasmtime::Result<Result<Opened, Said>> {
     let guest = pre.instantiate(&mut *store)?;
-    let answer = guest
-        .floret_index_builder()
-        .searcher()
-        .call_open(store, Resource::new_own(0))?;
+    let answer = guest.floret_index_builder().searcher().call_open(store, Resource::new_own(0))?;
     let opened = answer.map(|searcher| Opened { guest, searcher });
     Ok(opened.map_err(Said::from))
 }
@@ -89,29 +83,19 @@ pub(crate) fn search(
         Query::Exact(text) => builder::Query::Exact(text.clone()),
         Query::Prefix(text) => builder::Query::Prefix(text.clone()),
         Query::Semantic(text) => builder::Query::Semantic(text.clone()),
-        Query::Fuzzy { text, distance } => builder::Query::Fuzzy(builder::FuzzyQuery {
-            text: text.clone(),
-            distance: *distance,
-        }),
+        Query::Fuzzy { text, distance } => {
+            builder::Query::Fuzzy(builder::FuzzyQuery { text: text.clone(), distance: *distance })
+        }
     };
-    let answer = opened.guest.floret_index_builder().searcher().call_search(
-        store,
-        opened.searcher,
-        &query,
-        limit,
-    )?;
+    let answer =
+        opened.guest.floret_index_builder().searcher().call_search(store, opened.searcher, &query, limit)?;
     let hits = answer.map(|hits| hits.into_iter().map(Hit::from).collect());
     Ok(hits.map_err(Said::from))
 }
 
 impl From<builder::Hit> for Hit {
     fn from(hit: builder::Hit) -> Self {
-        Self {
-            word: hit.word,
-            frequency: hit.frequency,
-            distance: hit.distance,
-            score: hit.score,
-        }
+        Self { word: hit.word, frequency: hit.frequency, distance: hit.distance, score: hit.score }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `floret:types@0.1.0`: what every contract shares. Generated bindings and the host side of `log`.
 
-pub(crate) use wasmtime::component::Resource as Handle;
+pub use wasmtime::component::Resource as Handle;
 
 use crate::contract::{Said, StatisticValue};
 use crate::instance::{Job, LogLevel};
@@ -29,11 +29,11 @@ mod bindings {
         },
     });
 }
-pub(crate) mod io {
-    pub(crate) use super::Handle;
-    pub(crate) use super::bindings::floret::types::io::*;
+pub mod io {
+    pub use super::Handle;
+    pub use super::bindings::floret::types::io::*;
 }
-pub(crate) use bindings::floret::types::{log, types};
+pub use bindings::floret::types::{log, types};
 
 impl types::Host for Job {}
 impl io::Host for Job {}

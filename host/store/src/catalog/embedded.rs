@@ -29,8 +29,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use floret_model::{
-    CascadeReport, Digest, Memo, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version,
-    VersionRef,
+    CascadeReport, Digest, Memo, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef,
 };
 use parking_lot::Mutex;
 
@@ -39,9 +38,7 @@ use self::committer::{Committer, Durability};
 use self::publish::{ReadyPublish, ReadyReport};
 use self::reads::Reader;
 use self::tables::{Table, Tables};
-use super::{
-    Access, BlobRecord, Catalog, CatalogStatistics, Claim, ListQuery, Outcome, Publish,
-};
+use super::{Access, BlobRecord, Catalog, CatalogStatistics, Claim, ListQuery, Outcome, Publish};
 use crate::Error;
 
 /// Rows that a read may look at where it is called: some 0.3 ms at 5 µs each.
@@ -111,9 +108,7 @@ impl fmt::Display for EmbeddedCatalog {
 impl fmt::Debug for EmbeddedCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let folder: PathBuf = self.folder().to_owned();
-        f.debug_struct("EmbeddedCatalog")
-            .field("folder", &folder)
-            .finish_non_exhaustive()
+        f.debug_struct("EmbeddedCatalog").field("folder", &folder).finish_non_exhaustive()
     }
 }
 
@@ -125,10 +120,7 @@ impl Catalog for EmbeddedCatalog {
             return keys.iter().map(|key| reader.head(key)).collect();
         }
         let keys = keys.to_vec();
-        self.read(keys.len(), move |reader| {
-            keys.iter().map(|key| reader.head(key)).collect()
-        })
-        .await
+        self.read(keys.len(), move |reader| keys.iter().map(|key| reader.head(key)).collect()).await
     }
 
     async fn version(&self, reference: &VersionRef) -> Result<Option<Arc<Version>>, Error> {
@@ -142,13 +134,11 @@ impl Catalog for EmbeddedCatalog {
         limit: usize,
     ) -> Result<Vec<Arc<Version>>, Error> {
         let key = key.clone();
-        self.read(limit, move |reader| reader.log(&key, before, limit))
-            .await
+        self.read(limit, move |reader| reader.log(&key, before, limit)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Vec<Arc<Version>>, Error> {
-        let scans = query.namespace.is_none()
-            || (query.resource_type.is_none() && query.id_prefix.is_some());
+        let scans = query.namespace.is_none() || (query.resource_type.is_none() && query.id_prefix.is_some());
         let rows = if scans { usize::MAX } else { query.limit };
         let query = query.clone();
         self.read(rows, move |reader| reader.list(&query)).await
@@ -163,34 +153,27 @@ impl Catalog for EmbeddedCatalog {
         limit: usize,
     ) -> Result<Vec<VersionRef>, Error> {
         let (namespace, resource_type) = (namespace.clone(), resource_type.clone());
-        self.read(limit, move |reader| {
-            reader.created_between(&namespace, &resource_type, (from, to), limit)
-        })
-        .await
+        self.read(limit, move |reader| reader.created_between(&namespace, &resource_type, (from, to), limit))
+            .await
     }
 
     async fn dependents(&self, keys: &[ResourceKey]) -> Result<Vec<Vec<ResourceKey>>, Error> {
         let keys = keys.to_vec();
-        self.read(keys.len(), move |reader| reader.dependents(&keys))
-            .await
+        self.read(keys.len(), move |reader| reader.dependents(&keys)).await
     }
 
     async fn referrers(&self, reference: &VersionRef) -> Result<Vec<VersionRef>, Error> {
         let reference = reference.clone();
-        self.read(usize::MAX, move |reader| reader.referrers(&reference))
-            .await
+        self.read(usize::MAX, move |reader| reader.referrers(&reference)).await
     }
 
     async fn publish(&self, publish: Publish) -> Result<Vec<Outcome>, Error> {
         let ready = if publish.drafts.len() <= SHORT_READ_ROWS {
             ReadyPublish::new(publish)?
         } else {
-            self.read(usize::MAX, move |_| ReadyPublish::new(publish))
-                .await?
+            self.read(usize::MAX, move |_| ReadyPublish::new(publish)).await?
         };
-        self.committer
-            .submit(Durability::Synced, move |staged| ready.apply(staged))
-            .await
+        self.committer.submit(Durability::Synced, move |staged| ready.apply(staged)).await
     }
 
     async fn put_report(&self, report: &CascadeReport) -> Result<(), Error> {
@@ -203,44 +186,32 @@ impl Catalog for EmbeddedCatalog {
             .await
     }
 
-    async fn cascades_of(
-        &self,
-        key: &ResourceKey,
-        limit: usize,
-    ) -> Result<Vec<CascadeReport>, Error> {
+    async fn cascades_of(&self, key: &ResourceKey, limit: usize) -> Result<Vec<CascadeReport>, Error> {
         let key = key.clone();
         // A report may be long.
-        self.read(usize::MAX, move |reader| reader.cascades_of(&key, limit))
-            .await
+        self.read(usize::MAX, move |reader| reader.cascades_of(&key, limit)).await
     }
 
     async fn memos(&self, recipes: &[Digest]) -> Result<Vec<Option<Memo>>, Error> {
         let recipes = recipes.to_vec();
-        self.read(recipes.len(), move |reader| reader.memos(&recipes))
-            .await
+        self.read(recipes.len(), move |reader| reader.memos(&recipes)).await
     }
 
     async fn put_memo(&self, memo: &Memo) -> Result<(), Error> {
         let (memo, document) = (memo.clone(), upkeep::memo_document(memo)?);
         self.committer
-            .submit(Durability::Buffered, move |staged| {
-                upkeep::put_memo(staged, &memo, document)
-            })
+            .submit(Durability::Buffered, move |staged| upkeep::put_memo(staged, &memo, document))
             .await
     }
 
     async fn forget_memos(&self, before: TimestampMs) -> Result<u64, Error> {
-        let stale = self
-            .read(usize::MAX, move |reader| reader.stale_memos(before))
-            .await?;
+        let stale = self.read(usize::MAX, move |reader| reader.stale_memos(before)).await?;
         let mut forgotten = 0;
         for some in stale.chunks(FORGET_MAX) {
             let some = some.to_vec();
             forgotten += self
                 .committer
-                .submit(Durability::Buffered, move |staged| {
-                    upkeep::forget_memos(staged, &some, before)
-                })
+                .submit(Durability::Buffered, move |staged| upkeep::forget_memos(staged, &some, before))
                 .await?;
         }
         Ok(forgotten)
@@ -261,34 +232,27 @@ impl Catalog for EmbeddedCatalog {
 
     async fn settle_blob(&self, record: &BlobRecord) -> Result<BlobRecord, Error> {
         let record = record.clone();
-        self.committer
-            .submit(Durability::Buffered, move |staged| {
-                blobs::settle(staged, &record)
-            })
-            .await
+        self.committer.submit(Durability::Buffered, move |staged| blobs::settle(staged, &record)).await
     }
 
     async fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<BlobRecord>, Error> {
         let after = after.copied();
-        self.read(limit, move |reader| reader.blobs(after.as_ref(), limit))
-            .await
+        self.read(limit, move |reader| reader.blobs(after.as_ref(), limit)).await
     }
 
     async fn condemn_blob(&self, digest: &Digest, now: TimestampMs) -> Result<bool, Error> {
         let digest = *digest;
-        self.committer
-            .submit(Durability::Buffered, move |staged| {
-                blobs::condemn(staged, &digest, now)
-            })
-            .await
+        self.committer.submit(Durability::Buffered, move |staged| blobs::condemn(staged, &digest, now)).await
+    }
+
+    async fn blob_is_referenced(&self, digest: &Digest) -> Result<bool, Error> {
+        Reader::new(&self.tables).is_referenced(digest)
     }
 
     async fn forget_blob(&self, digest: &Digest, generation: u64) -> Result<(), Error> {
         let digest = *digest;
         self.committer
-            .submit(Durability::Buffered, move |staged| {
-                blobs::forget(staged, &digest, generation)
-            })
+            .submit(Durability::Buffered, move |staged| blobs::forget(staged, &digest, generation))
             .await
     }
 
@@ -299,20 +263,13 @@ impl Catalog for EmbeddedCatalog {
     ) -> Result<Vec<VersionRef>, Error> {
         let references = references.to_vec();
         self.committer
-            .submit(Durability::Buffered, move |staged| {
-                upkeep::drop_versions(staged, references, now)
-            })
+            .submit(Durability::Buffered, move |staged| upkeep::drop_versions(staged, references, now))
             .await
     }
 
-    async fn scan(
-        &self,
-        after: Option<&VersionRef>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Version>>, Error> {
+    async fn scan(&self, after: Option<&VersionRef>, limit: usize) -> Result<Vec<Arc<Version>>, Error> {
         let after = after.cloned();
-        self.read(limit, move |reader| reader.scan(after.as_ref(), limit))
-            .await
+        self.read(limit, move |reader| reader.scan(after.as_ref(), limit)).await
     }
 
     async fn verify_indexes(&self) -> Result<Vec<String>, Error> {
@@ -322,9 +279,7 @@ impl Catalog for EmbeddedCatalog {
     async fn add_accesses(&self, accesses: &[(ResourceKey, Access)]) -> Result<(), Error> {
         let accesses = accesses.to_vec();
         self.committer
-            .submit(Durability::Buffered, move |staged| {
-                upkeep::add_accesses(staged, &accesses)
-            })
+            .submit(Durability::Buffered, move |staged| upkeep::add_accesses(staged, &accesses))
             .await
     }
 

@@ -36,8 +36,7 @@ pub fn blob_from_document(bytes: &[u8]) -> Result<(BlobRecord, u64), Error> {
 /// # Errors
 /// [`Error::Integrity`] when it is not a memo's document.
 pub fn memo_from_document(bytes: &[u8]) -> Result<Memo, Error> {
-    bson::deserialize_from_slice(bytes)
-        .map_err(|error| damaged("a memo's record", error.to_string()))
+    bson::deserialize_from_slice(bytes).map_err(|error| damaged("a memo's record", error.to_string()))
 }
 
 /// The report that a document holds.
@@ -45,15 +44,11 @@ pub fn memo_from_document(bytes: &[u8]) -> Result<Memo, Error> {
 /// # Errors
 /// [`Error::Integrity`] when it is not a report's document.
 pub fn report_from_document(bytes: &[u8]) -> Result<CascadeReport, Error> {
-    bson::deserialize_from_slice(bytes)
-        .map_err(|error| damaged("a cascade's record", error.to_string()))
+    bson::deserialize_from_slice(bytes).map_err(|error| damaged("a cascade's record", error.to_string()))
 }
 
 fn damaged(what: &str, problem: Problem) -> Error {
-    Error::Integrity {
-        what: what.to_owned(),
-        problem,
-    }
+    Error::Integrity { what: what.to_owned(), problem }
 }
 
 /// One field of a document, with its name for messages.
@@ -63,10 +58,7 @@ struct Field<'a> {
     value: RawBsonRef<'a>,
 }
 
-fn fields<'a>(
-    document: &'a RawDocument,
-    mut each: impl FnMut(Field<'a>) -> Read<()>,
-) -> Read<()> {
+fn fields<'a>(document: &'a RawDocument, mut each: impl FnMut(Field<'a>) -> Read<()>) -> Read<()> {
     for element in document.iter() {
         let (name, value) = element.map_err(|error| error.to_string())?;
         let name = name.as_str();
@@ -111,9 +103,7 @@ impl<'a> Field<'a> {
     }
 
     fn digest(&self) -> Read<Digest> {
-        self.text()?
-            .parse()
-            .map_err(|error| format!("{}: {error}", self.name))
+        self.text()?.parse().map_err(|error| format!("{}: {error}", self.name))
     }
 
     fn document(&self) -> Read<&'a RawDocument> {
@@ -225,10 +215,7 @@ fn dependency(document: &RawDocument) -> Read<Dependency> {
         }
         Ok(())
     })?;
-    Ok(Dependency {
-        role: needed(role, "role")?,
-        on: on.finish()?,
-    })
+    Ok(Dependency { role: needed(role, "role")?, on: on.finish()? })
 }
 
 fn version(bytes: &[u8]) -> Read<Version> {
@@ -236,8 +223,7 @@ fn version(bytes: &[u8]) -> Read<Version> {
     let mut reference = Reference::default();
     let (mut seen, mut place, mut media_type, mut publish_id) = (None, None, None, None);
     let (mut metadata, mut tags, mut inline) = (None::<Metadata>, BTreeSet::new(), None);
-    let (mut ttl_ms, mut spec, mut build, mut policy, mut dropped_at) =
-        (None, None, None, None, None);
+    let (mut ttl_ms, mut spec, mut build, mut policy, mut dropped_at) = (None, None, None, None, None);
     fields(document, |field| {
         match field.name {
             "version_info" => seen = Some(info(field.document()?)?),
@@ -285,8 +271,7 @@ fn version(bytes: &[u8]) -> Read<Version> {
 
 fn location(document: &RawDocument) -> Read<ContentLocation> {
     let (mut storage, mut namespace, mut key, mut path) = (None, None, None, None);
-    let (mut compression, mut level, mut raw, mut stored, mut checksum) =
-        (None, None, None, None, None);
+    let (mut compression, mut level, mut raw, mut stored, mut checksum) = (None, None, None, None, None);
     fields(document, |field| {
         match field.name {
             "storage_type" => storage = Some(storage_type(field.text()?)?),

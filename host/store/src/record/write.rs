@@ -2,8 +2,7 @@ use bson::raw::{CStr, RawArrayBuf, RawDocumentBuf, cstr};
 use bson::spec::BinarySubtype;
 use bson::{DateTime, RawBinaryRef};
 use floret_model::{
-    CascadeReport, CompressionType, ContentLocation, Dependency, Memo, Seq, StorageType,
-    TimestampMs, Version,
+    CascadeReport, CompressionType, ContentLocation, Dependency, Memo, Seq, StorageType, TimestampMs, Version,
 };
 use serde::Serialize;
 
@@ -101,8 +100,7 @@ pub fn memo_to_document(memo: &Memo) -> Result<Vec<u8>, Error> {
 /// [`Error::Invalid`] when a number is 2^63 or more, or it is larger than [`RECORD_BYTES_MAX`].
 pub fn report_to_document(report: &CascadeReport) -> Result<Vec<u8>, Error> {
     let what = format!("the report of cascade {}", report.id);
-    let bytes =
-        bson::serialize_to_vec(report).map_err(|error| invalid(&what, error.to_string()))?;
+    let bytes = bson::serialize_to_vec(report).map_err(|error| invalid(&what, error.to_string()))?;
     if bytes.len() > RECORD_BYTES_MAX {
         return Err(invalid(&what, format!("it takes {} bytes", bytes.len())));
     }
@@ -110,10 +108,7 @@ pub fn report_to_document(report: &CascadeReport) -> Result<Vec<u8>, Error> {
 }
 
 fn invalid(what: &str, problem: Problem) -> Error {
-    Error::Invalid {
-        what: what.to_owned(),
-        problem,
-    }
+    Error::Invalid { what: what.to_owned(), problem }
 }
 
 fn int64(what: &str, value: u64) -> Result<i64, Problem> {
@@ -128,10 +123,7 @@ fn seq(value: Seq) -> Result<i64, Problem> {
     int64("seq", value.0)
 }
 
-fn header(
-    version: &Version,
-    dependencies: Option<&RawArrayBuf>,
-) -> Result<RawDocumentBuf, Problem> {
+fn header(version: &Version, dependencies: Option<&RawArrayBuf>) -> Result<RawDocumentBuf, Problem> {
     let mut info = RawDocumentBuf::new();
     info.append(cstr!("version"), version.version.to_string());
     info.append(cstr!("created_at"), moment(version.created_at));
@@ -181,13 +173,9 @@ fn body(version: &Version) -> Result<VersionBody, Problem> {
     let mut elements = document.into_bytes();
     elements.pop();
     elements.drain(..4);
-    let dependencies = (!version.dependencies.is_empty())
-        .then(|| dependencies(&version.dependencies))
-        .transpose()?;
-    Ok(VersionBody {
-        elements,
-        dependencies,
-    })
+    let dependencies =
+        (!version.dependencies.is_empty()).then(|| dependencies(&version.dependencies)).transpose()?;
+    Ok(VersionBody { elements, dependencies })
 }
 
 fn dependencies(of: &[Dependency]) -> Result<RawArrayBuf, Problem> {
@@ -222,13 +210,9 @@ fn location(of: &ContentLocation) -> Result<RawDocumentBuf, Problem> {
     Ok(document)
 }
 
-fn embed<T: Serialize>(
-    into: &mut RawDocumentBuf,
-    name: &CStr,
-    value: &T,
-) -> Result<(), Problem> {
-    let document = bson::serialize_to_raw_document_buf(value)
-        .map_err(|error| format!("{}: {error}", name.as_str()))?;
+fn embed<T: Serialize>(into: &mut RawDocumentBuf, name: &CStr, value: &T) -> Result<(), Problem> {
+    let document =
+        bson::serialize_to_raw_document_buf(value).map_err(|error| format!("{}: {error}", name.as_str()))?;
     into.append(name, document);
     Ok(())
 }

@@ -37,7 +37,8 @@ impl<'a> CorpusMerge<'a> {
         let share = BUFFERS_BYTES / corpora.len().max(1);
         let piece_bytes = u32::try_from(share).unwrap_or(READ_BYTES_MAX).clamp(64 << 10, READ_BYTES_MAX);
         let readers = corpora.iter().enumerate();
-        let readers = readers.map(|(index, input)| CorpusReader::with_piece_bytes(input, index, piece_bytes)).collect();
+        let readers =
+            readers.map(|(index, input)| CorpusReader::with_piece_bytes(input, index, piece_bytes)).collect();
         let mut merge = Self { readers, heap: Vec::with_capacity(corpora.len()), is_given: false };
         for reader in 0..merge.readers.len() {
             if merge.readers[reader].advance()? {
@@ -59,7 +60,9 @@ impl<'a> CorpusMerge<'a> {
         if self.is_given {
             self.advance(0)?;
         }
-        let Some(top) = self.heap.first().copied() else { return Ok(None) };
+        let Some(top) = self.heap.first().copied() else {
+            return Ok(None);
+        };
         let mut count = self.readers[top.reader as usize].count();
         // The least of the others is a child of the root; while it equals the root's word, take its count.
         while let Some(child) = self.least_child(0) {
@@ -88,7 +91,7 @@ impl<'a> CorpusMerge<'a> {
     }
 
     fn head(&self, reader: u32) -> Head {
-        Head { prefix: prefix(self.readers[reader as usize].word_bytes()), reader }
+        Head { prefix: self.readers[reader as usize].prefix(), reader }
     }
 
     #[inline]
@@ -117,15 +120,6 @@ impl<'a> CorpusMerge<'a> {
             at = child;
         }
     }
-}
-
-/// The first eight bytes as a number that sorts like them; shorter words are filled with zeros.
-#[inline]
-fn prefix(word: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    let len = word.len().min(8);
-    bytes[..len].copy_from_slice(&word[..len]);
-    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

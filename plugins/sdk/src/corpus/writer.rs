@@ -14,7 +14,11 @@ pub struct CorpusWriter<'a> {
 impl<'a> CorpusWriter<'a> {
     /// A writer to `out`.
     pub fn new(out: &'a mut Output) -> Self {
-        Self { out, previous: Vec::new(), statistics: CorpusStatistics { vocabulary_size: 0, total_tokens: 0 } }
+        Self {
+            out,
+            previous: Vec::new(),
+            statistics: CorpusStatistics { vocabulary_size: 0, total_tokens: 0 },
+        }
     }
 
     /// Write one line. Words come ascending by their bytes, each once, without tab, line feed and carriage
@@ -28,7 +32,9 @@ impl<'a> CorpusWriter<'a> {
         }
         if self.statistics.vocabulary_size > 0 && self.previous.as_slice() >= word.as_bytes() {
             let previous = String::from_utf8_lossy(&self.previous);
-            return Err(Error::Failed(format!("{word:?} was written after {previous:?}; words ascend by their bytes, each once")));
+            return Err(Error::Failed(format!(
+                "{word:?} was written after {previous:?}; words ascend by their bytes, each once"
+            )));
         }
         self.previous.clear();
         self.previous.extend_from_slice(word.as_bytes());
@@ -74,7 +80,16 @@ mod tests {
         let mut out = Output::memory();
         let mut corpus = CorpusWriter::new(&mut out);
         corpus.write("b", u64::MAX).expect("it is in order");
-        for (word, count) in [("a", 1), ("b", 1), ("", 1), ("c\td", 1), ("c\n", 1), ("c\r", 1), ("c", 0), (&"x".repeat(1025), 1)] {
+        for (word, count) in [
+            ("a", 1),
+            ("b", 1),
+            ("", 1),
+            ("c\td", 1),
+            ("c\n", 1),
+            ("c\r", 1),
+            ("c", 0),
+            (&"x".repeat(1025), 1),
+        ] {
             assert!(matches!(corpus.write(word, count), Err(Error::Failed(_))), "{word:?} {count}");
         }
         corpus.write("c", 1).expect("it is in order");

@@ -11,10 +11,10 @@ use floret_model::{CompressionType, ContentLocation, Digest, StorageType, Timest
 use super::keys;
 use super::staged::Staged;
 use super::tables::Table;
+use crate::Error;
 use crate::blob::blob_path;
 use crate::catalog::{BlobRecord, BlobState, Claim};
 use crate::record::{blob_from_document, blob_to_document};
-use crate::Error;
 
 /// Generations that are handed out between two syncs of the counter.
 const GENERATIONS: u64 = 64;
@@ -30,10 +30,7 @@ pub(super) struct Generations {
 
 impl Generations {
     pub fn after(reserved: u64) -> Self {
-        Self {
-            last: reserved,
-            reserved,
-        }
+        Self { last: reserved, reserved }
     }
 
     fn next(&mut self, staged: &mut Staged<'_>) -> u64 {
@@ -118,29 +115,20 @@ pub(super) fn settle(staged: &mut Staged<'_>, new: &BlobRecord) -> Result<BlobRe
             if !(since..=record.generation).contains(&new.generation) {
                 return Err(lost());
             }
-            let settled = BlobRecord {
-                state: BlobState::Stored { lease_until },
-                ..new.clone()
-            };
+            let settled = BlobRecord { state: BlobState::Stored { lease_until }, ..new.clone() };
             put(staged, &settled, since)?;
             Ok(settled)
         }
     }
 }
 
-pub(super) fn condemn(
-    staged: &mut Staged<'_>,
-    digest: &Digest,
-    now: TimestampMs,
-) -> Result<bool, Error> {
+pub(super) fn condemn(staged: &mut Staged<'_>, digest: &Digest, now: TimestampMs) -> Result<bool, Error> {
     let Some((mut record, since)) = row(staged, digest)? else {
         return Ok(false);
     };
     match record.state {
         BlobState::Condemned { .. } => return Ok(true),
-        BlobState::Pending { lease_until } | BlobState::Stored { lease_until }
-            if lease_until > now =>
-        {
+        BlobState::Pending { lease_until } | BlobState::Stored { lease_until } if lease_until > now => {
             return Ok(false);
         }
         BlobState::Pending { .. } | BlobState::Stored { .. } => {}
@@ -153,11 +141,7 @@ pub(super) fn condemn(
     Ok(true)
 }
 
-pub(super) fn forget(
-    staged: &mut Staged<'_>,
-    digest: &Digest,
-    generation: u64,
-) -> Result<(), Error> {
+pub(super) fn forget(staged: &mut Staged<'_>, digest: &Digest, generation: u64) -> Result<(), Error> {
     if let Some((record, _)) = row(staged, digest)?
         && record.generation == generation
         && matches!(record.state, BlobState::Condemned { .. })

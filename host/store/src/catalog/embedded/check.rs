@@ -9,9 +9,9 @@ use super::head::Head;
 use super::keys;
 use super::reads::Reader;
 use super::tables::Table;
+use crate::Error;
 use crate::catalog::{BlobState, CatalogStatistics};
 use crate::record::{blob_from_document, memo_from_document, version_from_document};
-use crate::Error;
 
 /// Problems told of one pass; more say nothing new.
 const LINES_MAX: usize = 1000;
@@ -28,9 +28,7 @@ pub(super) fn statistics(reader: &Reader<'_>) -> Result<CatalogStatistics, Error
         sum.versions += 1;
         if version.dropped_at.is_none() {
             sum.raw_bytes += version.content_location.size_bytes;
-            sum.inline_bytes += version
-                .content_inline
-                .map_or(0, |bytes| bytes.len() as u64);
+            sum.inline_bytes += version.content_inline.map_or(0, |bytes| bytes.len() as u64);
         }
     }
     for row in all(Table::Blobs) {

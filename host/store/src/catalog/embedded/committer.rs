@@ -32,16 +32,8 @@ pub(super) enum Durability {
 /// What stopped the catalog.
 #[derive(Clone, Debug)]
 enum Fatal {
-    Io {
-        folder: PathBuf,
-        code: Option<i32>,
-        kind: io::ErrorKind,
-        text: String,
-    },
-    Other {
-        folder: PathBuf,
-        problem: String,
-    },
+    Io { folder: PathBuf, code: Option<i32>, kind: io::ErrorKind, text: String },
+    Other { folder: PathBuf, problem: String },
 }
 
 impl Fatal {
@@ -54,10 +46,7 @@ impl Fatal {
                 kind: source.kind(),
                 text: source.to_string(),
             },
-            other => Self::Other {
-                folder,
-                problem: other.to_string(),
-            },
+            other => Self::Other { folder, problem: other.to_string() },
         }
     }
 
@@ -78,18 +67,11 @@ impl Fatal {
     /// To those whose write it was.
     fn first(&self) -> Error {
         match self {
-            Self::Io {
-                folder,
-                code,
-                kind,
-                text,
-            } => Error::Io {
+            Self::Io { folder, code, kind, text } => Error::Io {
                 action: "write to",
                 path: folder.clone(),
-                source: code.map_or_else(
-                    || io::Error::new(*kind, text.clone()),
-                    io::Error::from_raw_os_error,
-                ),
+                source: code
+                    .map_or_else(|| io::Error::new(*kind, text.clone()), io::Error::from_raw_os_error),
             },
             Self::Other { folder, problem } => Error::Backend {
                 catalog: format!("the catalog in {}", folder.display()),
@@ -174,17 +156,8 @@ impl Committer {
                 let fatal = Arc::clone(&fatal);
                 move || run(&tables, waiting, &fatal)
             })
-            .map_err(|source| Error::Io {
-                action: "start the committer of",
-                path: folder.clone(),
-                source,
-            })?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-            fatal,
-            folder,
-        })
+            .map_err(|source| Error::Io { action: "start the committer of", path: folder.clone(), source })?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), fatal, folder })
     }
 
     /// Apply a write with all that wait. What it staged is undone if it fails, and nobody else is affected.
@@ -198,12 +171,7 @@ impl Committer {
             return Err(fatal.later());
         }
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Write {
-            durability,
-            apply: Some(apply),
-            outcome: None,
-            reply,
-        });
+        let job = Box::new(Write { durability, apply: Some(apply), outcome: None, reply });
         let queue = self.queue.as_ref().expect("taken only when dropped");
         if queue.send(job).await.is_err() {
             return Err(self.stopped());

@@ -33,11 +33,7 @@ impl Head {
     pub fn of(version: &Version, fingerprint: Digest) -> Self {
         Self {
             seq: version.seq,
-            version: [
-                version.version.major,
-                version.version.minor,
-                version.version.patch,
-            ],
+            version: [version.version.major, version.version.minor, version.version.patch],
             created_at: version.created_at,
             ttl_ms: version.ttl_ms,
             fingerprint,
@@ -53,8 +49,7 @@ impl Head {
     }
 
     pub fn is_expired(&self, now: TimestampMs) -> bool {
-        self.ttl_ms
-            .is_some_and(|ttl_ms| now >= self.created_at.plus_ms(ttl_ms))
+        self.ttl_ms.is_some_and(|ttl_ms| now >= self.created_at.plus_ms(ttl_ms))
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -102,9 +97,7 @@ pub(super) fn seq_of(row: &[u8]) -> Result<Seq, Error> {
 /// Encoded keys that a version depends on, sorted, once each.
 pub(super) fn dependency_keys(version: &Version) -> Vec<Vec<u8>> {
     let keys = version.dependencies.iter();
-    let mut keys: Vec<_> = keys
-        .map(|dependency| ResourceKey::encode(&dependency.on.key))
-        .collect();
+    let mut keys: Vec<_> = keys.map(|dependency| ResourceKey::encode(&dependency.on.key)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys

@@ -142,15 +142,7 @@ fn parse_version_bytes(row: &[u8]) -> Option<VersionRef> {
     let (0, seq) = (*seq.first()?, &seq[1..]) else {
         return None;
     };
-    Some(VersionRef {
-        key: ResourceKey::decode(key)?,
-        seq: Seq(u64::from_be_bytes(seq.try_into().ok()?)),
-    })
-}
-
-pub(super) fn parse_digest(row: &[u8]) -> Result<Digest, Error> {
-    let bytes = row.try_into().map_err(|_| damaged("a digest", row))?;
-    Ok(Digest::from_bytes(bytes))
+    Some(VersionRef { key: ResourceKey::decode(key)?, seq: Seq(u64::from_be_bytes(seq.try_into().ok()?)) })
 }
 
 pub(super) fn damaged(what: &str, row: &[u8]) -> Error {
@@ -173,18 +165,12 @@ mod tests {
         for id in ["a", "a/b", "😀", "a b", "..", "ÿ"] {
             let encoded = key(id).encode();
             let row = version(&encoded, Seq(258));
-            let reference = VersionRef {
-                key: key(id),
-                seq: Seq(258),
-            };
+            let reference = VersionRef { key: key(id), seq: Seq(258) };
             assert_eq!(parse_version(&row).expect("a version"), reference);
             assert!(!row.starts_with(&prefix(&key("a/").encode())), "{id}");
             let type_rows = type_prefix(&key(id).namespace, &key(id).resource_type);
             let row = created(&key(id), TimestampMs(-5), Seq(258));
-            assert_eq!(
-                parse_created(&row, type_rows.len()).expect("a version"),
-                reference
-            );
+            assert_eq!(parse_created(&row, type_rows.len()).expect("a version"), reference);
         }
     }
 

@@ -4,19 +4,17 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use floret_model::{
-    CascadeReport, ContentLocation, Dependency, Digest, ResourceKey, Seq, StorageType, TimestampMs,
-    Version, VersionRef,
+    CascadeReport, ContentLocation, Dependency, Digest, ResourceKey, Seq, StorageType, TimestampMs, Version,
+    VersionRef,
 };
 
 use super::head::{Head, dependency_keys};
 use super::keys;
 use super::staged::Staged;
 use super::tables::Table;
-use crate::catalog::{BlobState, Draft, IfUnchanged, Outcome, Precondition, Publish};
-use crate::record::{
-    VersionBody, blob_from_document, report_to_document, version_from_document,
-};
 use crate::Error;
+use crate::catalog::{BlobState, Draft, IfUnchanged, Outcome, Precondition, Publish};
+use crate::record::{VersionBody, blob_from_document, report_to_document, version_from_document};
 
 /// A draft made ready on the caller's thread, so that the committer neither hashes nor serialises metadata.
 struct Ready {
@@ -65,12 +63,7 @@ impl ReadyReport {
 
 impl ReadyPublish {
     pub fn new(publish: Publish) -> Result<Self, Error> {
-        let Publish {
-            id,
-            at,
-            drafts,
-            report,
-        } = publish;
+        let Publish { id, at, drafts, report } = publish;
         let drafts = drafts.into_iter().map(|draft| ready(draft, &id, at));
         Ok(Self {
             drafts: drafts.collect::<Result<_, _>>()?,
@@ -141,13 +134,9 @@ fn append(staged: &mut Staged<'_>, draft: Ready) -> Result<Outcome, Error> {
     let had = old.as_ref().map_or(&[][..], |old| &old.dependencies);
     check_cycle(staged, &draft, had)?;
 
-    let Ready {
-        mut version, key, ..
-    } = draft;
+    let Ready { mut version, key, .. } = draft;
     version.seq = old.as_ref().map_or(Seq::FIRST, |old| old.seq.next());
-    version.version = draft
-        .bump
-        .after(old.as_ref().map(Head::semver).as_ref());
+    version.version = draft.bump.after(old.as_ref().map(Head::semver).as_ref());
     let row = keys::version(&key, version.seq);
     staged.put(Table::Versions, row.clone(), draft.body.document(&version)?);
     let created = keys::created(&version.key, version.created_at, version.seq);
@@ -166,10 +155,7 @@ fn append(staged: &mut Staged<'_>, draft: Ready) -> Result<Outcome, Error> {
     for new in draft.dependencies.iter().filter(|key| had.binary_search(key).is_err()) {
         staged.put(Table::Edges, keys::edge(new, &key), Vec::new());
     }
-    let head = Head {
-        dependencies: draft.dependencies,
-        ..Head::of(&version, draft.fingerprint)
-    };
+    let head = Head { dependencies: draft.dependencies, ..Head::of(&version, draft.fingerprint) };
     staged.put(Table::Heads, key, head.encode());
     Ok(Outcome::Appended(Arc::new(version)))
 }
@@ -198,18 +184,10 @@ fn check_precondition(draft: &Ready, old: Option<&Head>) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
-    Err(Error::Conflict {
-        key: draft.version.key.clone(),
-        expected,
-        found,
-    })
+    Err(Error::Conflict { key: draft.version.key.clone(), expected, found })
 }
 
-fn check_dependency(
-    staged: &Staged<'_>,
-    draft: &Ready,
-    dependency: &Dependency,
-) -> Result<(), Error> {
+fn check_dependency(staged: &Staged<'_>, draft: &Ready, dependency: &Dependency) -> Result<(), Error> {
     let on = &dependency.on;
     let key = on.key.encode();
     let missing = |reason| Error::MissingDependency {
@@ -249,10 +227,7 @@ fn check_content(staged: &Staged<'_>, draft: &Ready) -> Result<(), Error> {
     if there {
         return Ok(());
     }
-    Err(Error::MissingBlob {
-        key: draft.version.key.clone(),
-        digest: location.checksum,
-    })
+    Err(Error::MissingBlob { key: draft.version.key.clone(), digest: location.checksum })
 }
 
 /// Whether the row says so, of this very generation.
@@ -268,12 +243,8 @@ fn is_stored(staged: &Staged<'_>, location: &ContentLocation) -> Result<bool, Er
 /// K3: looks only where an edge is new, and from the dependent upwards: whoever is drafted has few dependents
 /// or none, while what it depends on may be everything.
 fn check_cycle(staged: &Staged<'_>, draft: &Ready, had: &[Vec<u8>]) -> Result<(), Error> {
-    let new: BTreeSet<&[u8]> = draft
-        .dependencies
-        .iter()
-        .filter(|key| had.binary_search(key).is_err())
-        .map(Vec::as_slice)
-        .collect();
+    let new: BTreeSet<&[u8]> =
+        draft.dependencies.iter().filter(|key| had.binary_search(key).is_err()).map(Vec::as_slice).collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -297,29 +268,18 @@ fn check_cycle(staged: &Staged<'_>, draft: &Ready, had: &[Vec<u8>]) -> Result<()
     Ok(())
 }
 
-fn cycle(
-    draft: &Ready,
-    on: &[u8],
-    reached: &HashMap<Vec<u8>, Vec<u8>>,
-) -> Result<Error, Error> {
+fn cycle(draft: &Ready, on: &[u8], reached: &HashMap<Vec<u8>, Vec<u8>>) -> Result<Error, Error> {
     let mut path = vec![keys::parse_key(on)?];
     let mut at = on;
     while let Some(next) = reached.get(at) {
         path.push(keys::parse_key(next)?);
         at = next;
     }
-    Ok(Error::Cycle {
-        key: draft.version.key.clone(),
-        on: path[0].clone(),
-        path,
-    })
+    Ok(Error::Cycle { key: draft.version.key.clone(), on: path[0].clone(), path })
 }
 
 /// The version of a row, if there is one.
-pub(super) fn version(
-    staged: &Staged<'_>,
-    reference: &VersionRef,
-) -> Result<Option<Version>, Error> {
+pub(super) fn version(staged: &Staged<'_>, reference: &VersionRef) -> Result<Option<Version>, Error> {
     let row = keys::version(&reference.key.encode(), reference.seq);
     let row = staged.get(Table::Versions, &row)?;
     row.map(|row| version_from_document(&row)).transpose()

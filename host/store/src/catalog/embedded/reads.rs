@@ -5,19 +5,16 @@ use std::sync::Arc;
 
 use fjall::{Readable, Snapshot};
 use floret_model::{
-    CascadeReport, Digest, Memo, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version,
-    VersionRef,
+    CascadeReport, Digest, Memo, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef,
 };
 
 use super::head::seq_of;
 use super::keys;
 use super::tables::{Table, Tables};
 use super::upkeep::decode_access;
-use crate::catalog::{Access, BlobRecord, ListQuery};
-use crate::record::{
-    blob_from_document, memo_from_document, report_from_document, version_from_document,
-};
 use crate::Error;
+use crate::catalog::{Access, BlobRecord, ListQuery};
+use crate::record::{blob_from_document, memo_from_document, report_from_document, version_from_document};
 
 /// A committed state.
 pub(super) struct Reader<'a> {
@@ -32,10 +29,7 @@ const STEPS_MAX: usize = 8;
 
 impl<'a> Reader<'a> {
     pub fn new(tables: &'a Tables) -> Self {
-        Self {
-            tables,
-            snapshot: tables.database.snapshot(),
-        }
+        Self { tables, snapshot: tables.database.snapshot() }
     }
 
     pub fn get(&self, table: Table, row: &[u8]) -> Result<Option<fjall::Slice>, Error> {
@@ -70,8 +64,7 @@ impl<'a> Reader<'a> {
     pub fn version(&self, reference: &VersionRef) -> Result<Option<Arc<Version>>, Error> {
         let row = keys::version(&reference.key.encode(), reference.seq);
         let row = self.get(Table::Versions, &row)?;
-        row.map(|row| version_from_document(&row).map(Arc::new))
-            .transpose()
+        row.map(|row| version_from_document(&row).map(Arc::new)).transpose()
     }
 
     pub fn head(&self, key: &ResourceKey) -> Result<Option<Arc<Version>>, Error> {
@@ -167,11 +160,8 @@ impl<'a> Reader<'a> {
 
     /// One pass over the edges for all keys, sorted, as far as they lie close together.
     pub fn dependents(&self, keys: &[ResourceKey]) -> Result<Vec<Vec<ResourceKey>>, Error> {
-        let mut order: Vec<(Vec<u8>, usize)> = keys
-            .iter()
-            .enumerate()
-            .map(|(index, key)| (keys::prefix(&key.encode()), index))
-            .collect();
+        let mut order: Vec<(Vec<u8>, usize)> =
+            keys.iter().enumerate().map(|(index, key)| (keys::prefix(&key.encode()), index)).collect();
         order.sort_unstable();
         let mut found = vec![Vec::new(); keys.len()];
         let mut rows = None;
@@ -203,11 +193,7 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    fn keys(
-        &self,
-        table: Table,
-        from: Bound<Vec<u8>>,
-    ) -> impl Iterator<Item = Result<fjall::Slice, Error>> {
+    fn keys(&self, table: Table, from: Bound<Vec<u8>>) -> impl Iterator<Item = Result<fjall::Slice, Error>> {
         let range = (from, Bound::<Vec<u8>>::Unbounded);
         let rows = self.snapshot.range(self.tables.keyspace(table), range);
         rows.map(|guard| guard.key().map_err(|error| self.tables.read_failure(&error)))
@@ -221,11 +207,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    pub fn cascades_of(
-        &self,
-        key: &ResourceKey,
-        limit: usize,
-    ) -> Result<Vec<CascadeReport>, Error> {
+    pub fn cascades_of(&self, key: &ResourceKey, limit: usize) -> Result<Vec<CascadeReport>, Error> {
         let prefix = keys::prefix(&key.encode());
         let id_from = prefix.len() + 8;
         self.with_prefix(Table::ReportsByKey, prefix)
@@ -255,9 +237,7 @@ impl<'a> Reader<'a> {
         for row in self.rows(Table::Memos, Bound::Unbounded, Bound::Unbounded) {
             let memo = memo_from_document(&row?.1)?;
             let referred = keys::blob_refs(&memo.output, b'v');
-            if memo.created_at < before
-                && self.with_prefix(Table::BlobRefs, referred).next().is_none()
-            {
+            if memo.created_at < before && self.with_prefix(Table::BlobRefs, referred).next().is_none() {
                 stale.push(memo.recipe);
             }
         }
@@ -266,28 +246,26 @@ impl<'a> Reader<'a> {
 
     pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, Error> {
         let row = self.get(Table::Blobs, digest.as_bytes())?;
-        row.map(|row| blob_from_document(&row).map(|(record, _)| record))
-            .transpose()
+        row.map(|row| blob_from_document(&row).map(|(record, _)| record)).transpose()
     }
 
     pub fn blobs(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<BlobRecord>, Error> {
-        let from = after.map_or(Bound::Unbounded, |digest| {
-            Bound::Excluded(digest.as_bytes().to_vec())
-        });
+        let from = after.map_or(Bound::Unbounded, |digest| Bound::Excluded(digest.as_bytes().to_vec()));
         self.rows(Table::Blobs, from, Bound::Unbounded)
             .take(limit)
             .map(|row| blob_from_document(&row?.1).map(|(record, _)| record))
             .collect()
     }
 
-    pub fn scan(
-        &self,
-        after: Option<&VersionRef>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Version>>, Error> {
-        let from = after.map_or(Bound::Unbounded, |after| {
-            Bound::Excluded(keys::version(&after.key.encode(), after.seq))
-        });
+    pub fn is_referenced(&self, digest: &Digest) -> Result<bool, Error> {
+        let prefix = digest.as_bytes().to_vec();
+        let first = self.with_prefix(Table::BlobRefs, prefix).next();
+        first.transpose().map(|row| row.is_some())
+    }
+
+    pub fn scan(&self, after: Option<&VersionRef>, limit: usize) -> Result<Vec<Arc<Version>>, Error> {
+        let from = after
+            .map_or(Bound::Unbounded, |after| Bound::Excluded(keys::version(&after.key.encode(), after.seq)));
         self.rows(Table::Versions, from, Bound::Unbounded)
             .take(limit)
             .map(|row| version_from_document(&row?.1).map(Arc::new))

@@ -76,15 +76,9 @@ impl<'a> Staged<'a> {
         Ok(false)
     }
 
-    fn staged_with(
-        &self,
-        table: Table,
-        prefix: &[u8],
-    ) -> impl Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)> {
+    fn staged_with(&self, table: Table, prefix: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)> {
         let prefix = prefix.to_vec();
-        self.rows[table as usize]
-            .range(prefix.clone()..)
-            .take_while(move |(key, _)| key.starts_with(&prefix))
+        self.rows[table as usize].range(prefix.clone()..).take_while(move |(key, _)| key.starts_with(&prefix))
     }
 
     pub fn put(&mut self, table: Table, row: Vec<u8>, value: Vec<u8>) {
@@ -124,14 +118,10 @@ impl<'a> Staged<'a> {
 
     /// Write everything staged, at once.
     pub fn commit(self) -> Result<(), fjall::Error> {
-        let mode = if self.sync {
-            PersistMode::SyncData
-        } else {
-            PersistMode::Buffer
-        };
+        let mode = if self.sync { PersistMode::SyncData } else { PersistMode::Buffer };
         let count = self.rows.iter().map(BTreeMap::len).sum();
-        let mut batch = fjall::OwnedWriteBatch::with_capacity(self.tables.database.clone(), count)
-            .durability(Some(mode));
+        let mut batch =
+            fjall::OwnedWriteBatch::with_capacity(self.tables.database.clone(), count).durability(Some(mode));
         for ((table, _), rows) in Table::ALL.into_iter().zip(self.rows) {
             let keyspace = self.tables.keyspace(table);
             for (row, value) in rows {

@@ -61,24 +61,14 @@ pub(super) struct Tables {
 
 impl Tables {
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let io = |action| {
-            move |source| Error::Io {
-                action,
-                path: folder.to_owned(),
-                source,
-            }
-        };
+        let io = |action| move |source| Error::Io { action, path: folder.to_owned(), source };
         std::fs::create_dir_all(folder).map_err(io("create"))?;
         let holder = folder.join(HOLDER);
-        let opened = Database::builder(folder.join(DATABASE))
-            .cache_size(CACHE_BYTES)
-            .open();
+        let opened = Database::builder(folder.join(DATABASE)).cache_size(CACHE_BYTES).open();
         let database = opened.map_err(|error| match error {
             fjall::Error::Locked => Error::InUse {
                 path: folder.to_owned(),
-                holder: std::fs::read_to_string(&holder)
-                    .ok()
-                    .map(|text| text.trim().to_owned()),
+                holder: std::fs::read_to_string(&holder).ok().map(|text| text.trim().to_owned()),
             },
             error => failure("open the catalog in", folder, &error),
         })?;
@@ -95,12 +85,7 @@ impl Tables {
         }
         let text = format!("pid {} since {}\n", std::process::id(), now());
         std::fs::write(&holder, text).map_err(io("write to"))?;
-        let tables = Self {
-            keyspaces,
-            database,
-            folder: folder.to_owned(),
-            holder,
-        };
+        let tables = Self { keyspaces, database, folder: folder.to_owned(), holder };
         tables.write_format()?;
         Ok(tables)
     }
@@ -125,9 +110,7 @@ impl Tables {
         }
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(meta, keys::FORMAT, FORMAT.to_le_bytes());
-        batch
-            .commit()
-            .map_err(|error| self.failure("write to", &error))
+        batch.commit().map_err(|error| self.failure("write to", &error))
     }
 }
 
@@ -144,9 +127,7 @@ fn now() -> TimestampMs {
 }
 
 fn check_format(meta: &Keyspace, folder: &Path) -> Result<(), Error> {
-    let row = meta
-        .get(keys::FORMAT)
-        .map_err(|error| failure("read", folder, &error))?;
+    let row = meta.get(keys::FORMAT).map_err(|error| failure("read", folder, &error))?;
     let Some(row) = row else {
         return Ok(());
     };
@@ -156,11 +137,9 @@ fn check_format(meta: &Keyspace, folder: &Path) -> Result<(), Error> {
     })?;
     match u32::from_le_bytes(bytes) {
         FORMAT => Ok(()),
-        found if found > FORMAT => Err(Error::NewerFormat {
-            path: folder.to_owned(),
-            found,
-            supported: FORMAT,
-        }),
+        found if found > FORMAT => {
+            Err(Error::NewerFormat { path: folder.to_owned(), found, supported: FORMAT })
+        }
         found => Err(Error::Integrity {
             what: format!("the format of {}", folder.display()),
             problem: format!("it is {found}, which was never used; expected {FORMAT}"),
@@ -180,11 +159,7 @@ pub(super) fn failure(action: &'static str, folder: &Path, error: &fjall::Error)
             };
         }
     };
-    Error::Io {
-        action,
-        path: folder.to_owned(),
-        source: same(source),
-    }
+    Error::Io { action, path: folder.to_owned(), source: same(source) }
 }
 
 /// `io::Error` cannot be cloned; all that anyone reacts to is kept.

@@ -9,9 +9,9 @@ use super::keys;
 use super::publish::{head, version};
 use super::staged::Staged;
 use super::tables::Table;
+use crate::Error;
 use crate::catalog::Access;
 use crate::record::{memo_from_document, memo_to_document, version_to_document};
-use crate::Error;
 
 /// Drops whatever can be, in whatever order it is named: what was kept only by a version that is dropped here is
 /// looked at again.
@@ -73,11 +73,7 @@ fn drop_one(
 }
 
 /// A memo's output is kept while the memo is.
-pub(super) fn put_memo(
-    staged: &mut Staged<'_>,
-    memo: &Memo,
-    document: Vec<u8>,
-) -> Result<(), Error> {
+pub(super) fn put_memo(staged: &mut Staged<'_>, memo: &Memo, document: Vec<u8>) -> Result<(), Error> {
     remove_memo(staged, &memo.recipe)?;
     let reference = keys::blob_memo(&memo.output, &memo.recipe);
     staged.put(Table::BlobRefs, reference, Vec::new());
@@ -119,10 +115,7 @@ pub(super) fn forget_memos(
     Ok(forgotten)
 }
 
-pub(super) fn add_accesses(
-    staged: &mut Staged<'_>,
-    accesses: &[(ResourceKey, Access)],
-) -> Result<(), Error> {
+pub(super) fn add_accesses(staged: &mut Staged<'_>, accesses: &[(ResourceKey, Access)]) -> Result<(), Error> {
     let mut sums: BTreeMap<Vec<u8>, Access> = BTreeMap::new();
     for (key, access) in accesses {
         add(sums.entry(key.encode()).or_default(), access);

@@ -1,0 +1,133 @@
+//! From the command line to an exit code.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::error::ErrorKind;
+use floret_pipeline::Floret;
+
+use crate::cli::{Cli, Global, Verb};
+use crate::config::{Flags, Settings, load, process_env};
+use crate::failure::{Exit, classify, is_broken_pipe};
+use crate::out::{ColorChoice, Out, print_error};
+use crate::verbs;
+use crate::work::Bars;
+
+/// What a verb works with.
+pub(crate) struct Context {
+    pub settings: Settings,
+    pub out: Out,
+    pub bars: Bars,
+    pub global: Global,
+}
+
+impl Context {
+    /// Open the host, do the work, and close the host whatever came of it.
+    pub(crate) async fn with_host<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&Floret, &mut Out, Bars) -> Result<T>,
+    ) -> Result<T> {
+        if !self.settings.data.exists() {
+            self.out.note(&format!("a new data folder is made: {}", self.settings.data.display()));
+        }
+        let bar = self.bars.bar(None, "opening");
+        let opened = crate::open::open(&self.settings).await;
+        bar.finish_and_clear();
+        let host = opened?;
+        let done = work(&host, &mut self.out, self.bars).await;
+        let closed = host.close().await;
+        let done = done?;
+        closed?;
+        Ok(done)
+    }
+}
+
+/// Everything.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misunderstood(&error),
+    };
+    let (json, color) = (cli.global.json, cli.global.color);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => failed(&error, json, color),
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    let log = match cli.global.verbose {
+        0 => None,
+        1 => Some("info"),
+        2 => Some("debug"),
+        _ => Some("trace"),
+    };
+    let flags = Flags {
+        data: cli.global.data.clone(),
+        config: cli.global.config.clone(),
+        log: log.map(str::to_owned),
+    };
+    let settings = load(&flags, &process_env())?;
+    start_log(&settings.config.log)?;
+    let out = Out::new(cli.global.json, cli.global.color, cli.global.quiet);
+    let bars = Bars { quiet: cli.global.quiet || cli.global.json };
+    let mut context = Context { settings, out, bars, global: cli.global };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(dispatch(cli.verb, &mut context))
+}
+
+async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
+    match verb {
+        Verb::Demo(args) => verbs::demo::run(args, context).await,
+        Verb::Save(args) => verbs::save::run(args, context).await,
+        Verb::Get(args) => verbs::get::run(args, context).await,
+        Verb::Log(args) => verbs::log::run(args, context).await,
+        Verb::List(args) => verbs::list::run(args, context).await,
+        Verb::Corpus(verb) => verbs::corpus::run(verb, context).await,
+        Verb::Build(args) => verbs::build::run(args, context).await,
+        Verb::Plan(args) => verbs::plan::run(args, context).await,
+        Verb::Cascade(args) => verbs::cascade::run(args, context).await,
+        Verb::Why(args) => verbs::why::run(args, context).await,
+        Verb::Search(args) => verbs::search::run(args, context).await,
+        Verb::Plugin(verb) => verbs::plugin::run(verb, context).await,
+        Verb::Cache(verb) => verbs::cache::run(verb, context).await,
+        Verb::Cleanup(args) => verbs::cleanup::run(args, context).await,
+        Verb::Verify(args) => verbs::verify::run(args, context).await,
+        Verb::Config(verb) => verbs::config::run(&verb, context),
+        Verb::Completions(args) => verbs::completions::run(&args, context),
+    }
+}
+
+/// Logs go to standard error, for people as lines.
+fn start_log(filter: &str) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
+        anyhow::anyhow!(crate::failure::Failure::Configuration(format!("log: {filter:?} is not a filter: {error}")))
+    })?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Only a second subscriber would fail, and there is none.
+    let _ = subscriber.try_init();
+    Ok(())
+}
+
+/// A command line that clap refuses, or a request for help.
+fn misunderstood(error: &clap::Error) -> ExitCode {
+    let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if json && !help {
+        let message = error.render().to_string();
+        let message = message.trim().trim_start_matches("error: ");
+        print_error("usage", message, true, ColorChoice::Never);
+        return ExitCode::from(Exit::Invalid as u8);
+    }
+    // Help that cannot be written is lost on nobody.
+    let _ = error.print();
+    ExitCode::from(if help { 0 } else { Exit::Invalid as u8 })
+}
+
+fn failed(error: &anyhow::Error, json: bool, color: ColorChoice) -> ExitCode {
+    let (code, exit) = classify(error);
+    print_error(code, &error.to_string(), json, color);
+    ExitCode::from(exit as u8)
+}

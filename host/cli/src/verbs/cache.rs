@@ -1,0 +1,229 @@
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Subcommand;
+use floret_cache::{CacheStats, DiskState, Invalidated, NamespaceStats, Pattern};
+use floret_model::Namespace;
+use floret_pipeline::Floret;
+use floret_store::ListQuery;
+use serde_json::{Value, json};
+
+use crate::given::usage;
+use crate::out::{Cell, Out, Table, Tone, bytes, count, percent};
+use crate::run::Context;
+
+/// Resources read at once when a pattern is applied.
+const PAGE: usize = 1_000;
+
+/// Look at the cache, empty it, fill it.
+///
+/// The cache may always be deleted: everything in it is in the store. Its memory tier lives as long as a process, so from
+/// the command line it is the disk tier that matters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show what the tiers hold and how often they hit, in this process.
+    Stats,
+    Invalidate(Invalidate),
+    Warm(Warm),
+}
+
+/// Drop cached copies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Patterns: * is any run of characters, ? one, [a-z] one of these, [!a-z] none of these; \\ takes the next
+character as it is. They are matched against the whole name, e.g. corpus/lincoln or work:corpus/lincoln.
+
+Examples:
+  floret cache invalidate 'literature/lincoln-*'
+  floret cache invalidate --namespace default
+  floret cache invalidate --all")]
+pub(crate) struct Invalidate {
+    /// Of the resources whose names match.
+    #[arg(value_name = "PATTERN", required_unless_present_any = ["namespace", "all"], conflicts_with_all = ["namespace", "all"])]
+    patterns: Vec<String>,
+    /// Of a whole namespace.
+    #[arg(long, conflicts_with = "all")]
+    namespace: Option<Namespace>,
+    /// Everything.
+    #[arg(long)]
+    all: bool,
+}
+
+/// Fill the cache with what was asked for most.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Warm {
+    /// At most so many entries.
+    #[arg(long, short = 'n', default_value_t = 1_000)]
+    limit: usize,
+}
+
+pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
+    match verb {
+        Verb::Stats => stats(context).await,
+        Verb::Invalidate(args) => invalidate(args, context).await,
+        Verb::Warm(args) => warm(args, context).await,
+    }
+}
+
+async fn stats(context: &mut Context) -> Result<()> {
+    context
+        .with_host(async |host, out, _| {
+            let stats = host.cache().stats();
+            out.show(&document(&stats), |out| {
+                out.table(&table(&stats))?;
+                match &stats.disk {
+                    DiskState::Ready => Ok(()),
+                    DiskState::Off => out.aside("the disk tier is off"),
+                    DiskState::Unavailable(why) => out.aside(&format!("the disk tier cannot be used: {why}")),
+                    _ => Ok(()),
+                }
+            })
+        })
+        .await
+}
+
+/// Both tiers of every namespace.
+pub(crate) fn table(stats: &CacheStats) -> Table {
+    let mut table = Table::new(&[
+        "namespace", "memory hits", "disk hits", "misses", "hit rate", "in memory", "bytes", "on disk", "bytes",
+    ]);
+    let rows = stats.namespaces.iter().map(|(name, stats)| (name.as_str(), stats));
+    for (name, stats) in rows.chain([("total", &stats.total)]) {
+        table.row(vec![
+            Cell::text(name).tone(Tone::Name),
+            Cell::count(stats.memory_hits),
+            Cell::count(stats.disk_hits),
+            Cell::count(stats.misses),
+            stats.hit_rate().map_or_else(|| Cell::none().right(), |rate| Cell::number(percent(rate))),
+            Cell::count(stats.memory_entries),
+            Cell::bytes(stats.memory_bytes),
+            Cell::count(stats.disk_entries),
+            Cell::bytes(stats.disk_bytes),
+        ]);
+    }
+    table
+}
+
+fn document(stats: &CacheStats) -> Value {
+    let namespaces: serde_json::Map<String, Value> =
+        stats.namespaces.iter().map(|(name, stats)| (name.clone(), namespace(stats))).collect();
+    let disk = match &stats.disk {
+        DiskState::Off => "off".to_owned(),
+        DiskState::Unavailable(why) => format!("unavailable: {why}"),
+        _ => "ready".to_owned(),
+    };
+    json!({
+        "namespaces": namespaces,
+        "total": namespace(&stats.total),
+        "memory_bytes_max": stats.memory_bytes_max,
+        "disk": disk,
+    })
+}
+
+fn namespace(stats: &NamespaceStats) -> Value {
+    let latency = |latency: &floret_cache::Latency| {
+        json!({"count": latency.count, "mean_ns": latency.mean_ns, "p50_ns": latency.p50_ns, "p99_ns": latency.p99_ns})
+    };
+    json!({
+        "hit_rate": stats.hit_rate(),
+        "memory_hits": stats.memory_hits,
+        "disk_hits": stats.disk_hits,
+        "misses": stats.misses,
+        "loads": stats.loads,
+        "load_failures": stats.load_failures,
+        "load_waits": stats.load_waits,
+        "puts": stats.puts,
+        "puts_refused": stats.puts_refused,
+        "memory_evictions": stats.memory_evictions,
+        "disk_evictions": stats.disk_evictions,
+        "damaged": stats.damaged,
+        "disk_errors": stats.disk_errors,
+        "memory_entries": stats.memory_entries,
+        "memory_bytes": stats.memory_bytes,
+        "memory_budget_bytes": stats.memory_budget_bytes,
+        "disk_entries": stats.disk_entries,
+        "disk_bytes": stats.disk_bytes,
+        "disk_budget_bytes": stats.disk_budget_bytes,
+        "disk_read": latency(&stats.disk_read),
+        "load": latency(&stats.load),
+    })
+}
+
+async fn invalidate(args: Invalidate, context: &mut Context) -> Result<()> {
+    let patterns = args.patterns.iter().map(|pattern| Pattern::glob(pattern));
+    let patterns = patterns.collect::<Result<Vec<Pattern>, _>>()?;
+    context
+        .with_host(async |host, out, _| {
+            let gone = match &args.namespace {
+                _ if args.all => host.cache().invalidate_all().await,
+                Some(namespace) => host.cache().invalidate_namespace(namespace.as_str()).await?,
+                None => matching(host, &patterns).await?,
+            };
+            out.show(&json!({"memory": gone.memory, "disk": gone.disk}), |out| told(out, gone))
+        })
+        .await
+}
+
+fn told(out: &mut Out, gone: Invalidated) -> Result<()> {
+    let sentence = format!("{} entries dropped from memory, {} from disk", count(gone.memory), count(gone.disk));
+    out.fact(&sentence, &[&gone.memory.to_string(), &gone.disk.to_string()])
+}
+
+/// Every resource whose name one of the patterns matches.
+async fn matching(host: &Floret, patterns: &[Pattern]) -> Result<Invalidated> {
+    let mut gone = Invalidated::default();
+    let mut matched = 0_u64;
+    let mut after = None;
+    loop {
+        let query = ListQuery { after: after.take(), limit: PAGE, ..ListQuery::default() };
+        // The catalog, not the host: what has outlived its time may still be cached.
+        let page = host.catalog().list(&query).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.clone());
+        for version in &page {
+            let name = version.key.to_string();
+            if patterns.iter().any(|pattern| pattern.matches(name.as_bytes())) {
+                matched += 1;
+                let dropped = host.uncache(&version.key).await?;
+                gone = Invalidated { memory: gone.memory + dropped.memory, disk: gone.disk + dropped.disk };
+            }
+        }
+    }
+    if matched == 0 {
+        return Err(usage("no resource has a name that matches; `floret list --all-namespaces` shows the names"));
+    }
+    Ok(gone)
+}
+
+async fn warm(args: Warm, context: &mut Context) -> Result<()> {
+    context
+        .with_host(async |host, out, bars| {
+            let started = std::time::Instant::now();
+            let bar = bars.bar(None, "warming");
+            let warmed = host.warm(args.limit).await;
+            bar.finish_and_clear();
+            let held = host.cache().stats().total.memory_bytes;
+            let document = json!({
+                "in_memory": warmed.in_memory,
+                "from_disk": warmed.from_disk,
+                "loaded": warmed.loaded,
+                "failed": warmed.failed,
+            });
+            out.show(&document, |out| {
+                let sentence = format!(
+                    "{} entries from disk, {} from the store, {} gone ({} in {})",
+                    count(warmed.from_disk),
+                    count(warmed.loaded),
+                    count(warmed.failed),
+                    bytes(held),
+                    rounded(started.elapsed()),
+                );
+                let fields = [warmed.from_disk, warmed.loaded, warmed.failed].map(|number| number.to_string());
+                out.fact(&sentence, &fields.each_ref().map(String::as_str))
+            })
+        })
+        .await
+}
+
+fn rounded(took: Duration) -> String {
+    crate::out::milliseconds(took.as_secs_f64() * 1e3)
+}

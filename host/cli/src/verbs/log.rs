@@ -1,0 +1,101 @@
+use anyhow::Result;
+use floret_model::{ResourceKey, Seq, Version};
+use serde::Serialize;
+
+use crate::out::{Cell, Table, Tone, bytes};
+use crate::run::Context;
+
+/// List the versions of a resource, newest first.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which resource.
+    #[arg(value_name = "TYPE/ID")]
+    key: ResourceKey,
+    /// At most so many.
+    #[arg(long, short = 'n', default_value_t = 20)]
+    limit: usize,
+    /// Only versions before this seq.
+    #[arg(long, value_name = "SEQ")]
+    before: Option<u64>,
+}
+
+/// A line of `log` and `list`.
+#[derive(Serialize)]
+pub(crate) struct Entry {
+    resource: String,
+    seq: Seq,
+    version: String,
+    created_at: String,
+    data_hash: String,
+    size_bytes: u64,
+    size_compressed: u64,
+    compression: String,
+    tags: Vec<String>,
+    dropped_at: Option<String>,
+    publish_id: String,
+}
+
+impl Entry {
+    pub(crate) fn of(version: &Version) -> Self {
+        let location = &version.content_location;
+        Self {
+            resource: version.key.to_string(),
+            seq: version.seq,
+            version: version.version.to_string(),
+            created_at: version.created_at.to_string(),
+            data_hash: version.data_hash.to_string(),
+            size_bytes: location.size_bytes,
+            size_compressed: location.size_compressed,
+            compression: location.compression.to_string(),
+            tags: version.tags.iter().cloned().collect(),
+            dropped_at: version.dropped_at.map(|at| at.to_string()),
+            publish_id: version.publish_id.clone(),
+        }
+    }
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
+    context
+        .with_host(async |host, out, _| {
+            let log = host.log(&args.key, args.before.map(Seq), args.limit).await?;
+            let entries: Vec<Entry> = log.iter().map(|version| Entry::of(version)).collect();
+            out.show(&entries, |out| {
+                let mut table = Table::new(&["seq", "version", "created", "content", "raw", "stored", "as", "remarks"]);
+                for version in &log {
+                    table.row(row(version));
+                }
+                out.table(&table)?;
+                match log.last() {
+                    Some(last) if log.len() == args.limit && last.seq > Seq::FIRST => {
+                        out.aside(&format!("older ones: floret log {} --before {}", args.key, last.seq))
+                    }
+                    _ => Ok(()),
+                }
+            })
+        })
+        .await
+}
+
+fn row(version: &Version) -> Vec<Cell> {
+    let location = &version.content_location;
+    let codec = floret_model::Codec { compression: location.compression, level: location.compression_level };
+    let mut remarks: Vec<String> = version.tags.iter().map(|tag| format!("#{tag}")).collect();
+    match &version.build {
+        Some(build) if build.from_memo => remarks.push("from memo".to_owned()),
+        Some(_) => remarks.push("built".to_owned()),
+        None => {}
+    }
+    if version.dropped_at.is_some() {
+        remarks.push("dropped".to_owned());
+    }
+    vec![
+        Cell::either(format!("@{}", version.seq), version.seq).tone(Tone::Name),
+        Cell::text(&version.version),
+        Cell::text(version.created_at),
+        Cell::digest(&version.data_hash),
+        Cell::either(bytes(location.size_bytes), location.size_bytes).right(),
+        Cell::either(bytes(location.size_compressed), location.size_compressed).right(),
+        Cell::text(codec),
+        if remarks.is_empty() { Cell::none() } else { Cell::text(remarks.join(", ")) },
+    ]
+}

@@ -1,0 +1,114 @@
+use anyhow::{Result, anyhow};
+use floret_pipeline::RebuildReport;
+use floret_store::{VerifyOptions, VerifyReport};
+use serde_json::json;
+
+use crate::failure::Failure;
+use crate::out::{Cell, Out, Table, Tone, bytes, count};
+use crate::run::Context;
+
+/// Check every invariant of the store, and hash every content again.
+///
+/// Ends with exit code 6 if anything is wrong.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Do not read and hash the contents: only see that they are there, with the right length.
+    #[arg(long)]
+    no_rehash: bool,
+    /// Also build again every version that a component built, from its recorded inputs, and compare.
+    #[arg(long)]
+    rebuild: bool,
+}
+
+pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
+    context
+        .with_host(async |host, out, bars| {
+            let bar = bars.bar(None, "verifying");
+            let report = host.verify(&VerifyOptions { rehash: !args.no_rehash }).await;
+            bar.finish_and_clear();
+            let report = report?;
+            let rebuilt = match args.rebuild {
+                false => None,
+                true => {
+                    let bar = bars.bar(None, "building again");
+                    let rebuilt = host.verify_rebuild().await;
+                    bar.finish_and_clear();
+                    Some(rebuilt?)
+                }
+            };
+            let sound = report.is_clean() && rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
+            out.show(&json!({"sound": sound, "verify": report, "rebuild": rebuilt}), |out| {
+                checked(out, &report)?;
+                rebuilt.as_ref().map_or(Ok(()), |rebuilt| again(out, rebuilt))
+            })?;
+            if sound { Ok(()) } else { Err(anyhow!(Failure::Unsound(verdict(&report, rebuilt.as_ref())))) }
+        })
+        .await
+}
+
+fn verdict(report: &VerifyReport, rebuilt: Option<&RebuildReport>) -> String {
+    let differing = rebuilt.map_or(0, |rebuilt| rebuilt.mismatches().count());
+    match (report.problem_count, differing) {
+        (problems, 0) => format!("{} problems were found in the store", count(problems)),
+        (0, differing) => format!("{} versions come out differently when they are built again", count(differing as u64)),
+        (problems, differing) => format!(
+            "{} problems were found in the store, and {} versions come out differently when they are built again",
+            count(problems),
+            count(differing as u64),
+        ),
+    }
+}
+
+fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
+    let mut table = Table::new(&["", "what", "problem"]);
+    for problem in &report.problems {
+        table.row(vec![Cell::text(&problem.invariant).tone(Tone::Bad), Cell::text(&problem.what), Cell::text(&problem.problem)]);
+    }
+    out.table(&table)?;
+    if report.problem_count > report.problems.len() as u64 {
+        out.aside(&format!("… {} problems in all", count(report.problem_count)))?;
+    }
+    let verdict = match report.is_clean() {
+        true => out.paint(Tone::Good, "sound"),
+        false => out.paint(Tone::Bad, "not sound"),
+    };
+    let sentence = format!(
+        "{verdict}: {} resources, {} versions, {} dependencies, {} inline contents, {} blobs, {} hashed",
+        count(report.resources),
+        count(report.versions),
+        count(report.dependencies),
+        count(report.inline_contents),
+        count(report.blobs),
+        bytes(report.rehashed_bytes),
+    );
+    let state = if report.is_clean() { "sound" } else { "unsound" };
+    let fields = [report.resources, report.versions, report.blobs, report.rehashed_bytes, report.problem_count];
+    let fields: Vec<String> = [state.to_owned()].into_iter().chain(fields.iter().map(u64::to_string)).collect();
+    out.fact(&sentence, &fields.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn again(out: &mut Out, report: &RebuildReport) -> Result<()> {
+    let mut table = Table::new(&["", "version", "", ""]);
+    for rebuilt in report.mismatches() {
+        table.row(vec![
+            Cell::text("differs").tone(Tone::Bad),
+            Cell::text(&rebuilt.version),
+            Cell::digest(&rebuilt.expected),
+            Cell::digest(&rebuilt.got),
+        ]);
+    }
+    for (version, reason) in &report.skipped {
+        table.row(vec![Cell::text("skipped").tone(Tone::Notable), Cell::text(version), Cell::text(reason), Cell::none()]);
+    }
+    out.table(&table)?;
+    let differing = report.mismatches().count();
+    let equal = report.rebuilt.len() - differing;
+    let sentence = format!(
+        "built again: {} equal byte for byte, {} differ, {} skipped",
+        count(equal as u64),
+        count(differing as u64),
+        count(report.skipped.len() as u64),
+    );
+    let fields = [equal, differing, report.skipped.len()].map(|number| number.to_string());
+    out.fact(&sentence, &["rebuilt", &fields[0], &fields[1], &fields[2]])
+}

@@ -1,0 +1,152 @@
+//! Asking a component what it is, and not believing it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use semver::Version;
+
+use crate::component::Bound;
+use crate::contract::types_v0_1::types;
+use crate::contract::{
+    CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index_v0_1 as index,
+    policy_v0_1 as policy,
+};
+use crate::error::{Error, Site};
+use crate::instance::{Cancelled, Deadline, Job, store};
+use crate::limits::LimitKind;
+use crate::runtime::Shared;
+use crate::stopped::stopped;
+
+const NAME_BYTES_MAX: usize = 64;
+const SUMMARY_BYTES_MAX: usize = 1_024;
+const MEDIA_TYPE_BYTES_MAX: usize = 256;
+const SCHEMA_BYTES_MAX: usize = 64 << 10;
+
+/// Call `describe`, and `modes` of an index, once.
+pub(crate) fn describe(
+    shared: &Shared,
+    bound: &Bound,
+    site: &Site,
+    cancelled: Cancelled,
+) -> Result<(Description, Vec<Mode>), Error> {
+    let limits = &shared.limits;
+    let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, cancelled);
+    let job = Job::new(Arc::new(site.clone()), Vec::new(), limits, deadline);
+    let mut store = store(bound.engine(), limits, job);
+    let _ticking = shared.engines.ticker.in_flight();
+    let answer = match bound {
+        Bound::Corpus(pre) => corpus::describe(pre, &mut store).map(|told| (told, Vec::new())),
+        Bound::Index { build, .. } => index::describe(build, &mut store),
+        Bound::Policy(pre) => policy::describe(pre, &mut store).map(|told| (told, Vec::new())),
+    };
+    let (told, modes) = answer.map_err(|error| stopped(&error, site, limits, store.data_mut()))?;
+    let malformed = |text| Error::Malformed { at: Box::new(site.clone()), text };
+    let kind = bound.kind();
+    if kind == ContractKind::Index {
+        check_modes(&modes).map_err(malformed)?;
+    }
+    Ok((check_description(told, kind).map_err(malformed)?, modes))
+}
+
+fn check_modes(modes: &[Mode]) -> Result<(), String> {
+    let distinct: BTreeSet<_> = modes.iter().collect();
+    if modes.is_empty() || distinct.len() != modes.len() {
+        return Err(format!("the modes are {modes:?}: expected at least one, each once"));
+    }
+    Ok(())
+}
+
+fn check_description(told: types::Description, kind: ContractKind) -> Result<Description, String> {
+    let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    if told.name.is_empty() || told.name.len() > NAME_BYTES_MAX || !told.name.bytes().all(letters) {
+        return Err(format!(
+            "the name is {:?}: expected 1 to {NAME_BYTES_MAX} lower-case letters, digits and hyphens",
+            crate::instance::cut(&told.name, 80)
+        ));
+    }
+    let version = Version::parse(&told.version).map_err(|error| {
+        let version = crate::instance::cut(&told.version, 80);
+        format!("the version is {version:?}: {error}; expected a semantic version such as 0.1.0")
+    })?;
+    bounded("summary", &told.summary, SUMMARY_BYTES_MAX)?;
+    bounded("output media type", &told.output_media_type, MEDIA_TYPE_BYTES_MAX)?;
+    let media_type = told.output_media_type.as_str();
+    let fits = match kind {
+        ContractKind::Corpus => media_type == CORPUS_MEDIA_TYPE,
+        ContractKind::Index => media_type.contains('/') && !media_type.contains(char::is_control),
+        ContractKind::Policy => media_type.is_empty(),
+    };
+    if !fits {
+        let expected = match kind {
+            ContractKind::Corpus => CORPUS_MEDIA_TYPE,
+            ContractKind::Index => "a media type with its version",
+            ContractKind::Policy => "nothing, since a policy writes nothing",
+        };
+        return Err(format!("the output media type is {media_type:?}: expected {expected}"));
+    }
+    bounded("config schema", &told.config_schema, SCHEMA_BYTES_MAX)?;
+    let config_schema: serde_json::Value = serde_json::from_str(&told.config_schema)
+        .map_err(|error| format!("the config schema is not JSON: {error}"))?;
+    if !config_schema.is_object() {
+        return Err("the config schema is not a JSON object".to_owned());
+    }
+    Ok(Description {
+        name: told.name,
+        version,
+        summary: told.summary,
+        output_media_type: told.output_media_type,
+        config_schema,
+    })
+}
+
+fn bounded(what: &str, text: &str, bytes_max: usize) -> Result<(), String> {
+    if text.len() > bytes_max {
+        return Err(format!("the {what} has {} bytes: at most {bytes_max} are allowed", text.len()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> types::Description {
+        types::Description {
+            name: "trie-fst".into(),
+            version: "0.1.0".into(),
+            summary: "A trie".into(),
+            output_media_type: "application/vnd.x; version=1".into(),
+            config_schema: "{}".into(),
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut types::Description), kind: ContractKind, expected: &str) {
+        let mut changed = told();
+        change(&mut changed);
+        let fault = check_description(changed, kind).expect_err(expected);
+        assert!(fault.contains(expected), "{fault:?} does not tell {expected:?}");
+    }
+
+    #[test]
+    fn descriptions_are_checked() {
+        let index = ContractKind::Index;
+        assert!(check_description(told(), index).is_ok());
+        check(|told| told.name = "Trie".into(), index, "the name is \"Trie\"");
+        check(|told| told.name = "x".repeat(65), index, "1 to 64");
+        check(|told| told.version = "1".into(), index, "the version is \"1\"");
+        check(|told| told.summary = "x".repeat(1_025), index, "the summary has 1025 bytes");
+        check(|told| told.output_media_type = String::new(), index, "a media type");
+        check(|_| {}, ContractKind::Corpus, "text/vnd.floret.corpus; version=1");
+        check(|_| {}, ContractKind::Policy, "expected nothing");
+        check(|told| told.config_schema = "{".into(), index, "not JSON");
+        check(|told| told.config_schema = "[]".into(), index, "not a JSON object");
+        check(|told| told.config_schema = " ".repeat(65_537), index, "65537 bytes");
+    }
+
+    #[test]
+    fn modes_stand_once_each() {
+        assert!(check_modes(&[Mode::Exact, Mode::Fuzzy]).is_ok());
+        assert!(check_modes(&[]).is_err());
+        assert!(check_modes(&[Mode::Exact, Mode::Exact]).is_err());
+    }
+}

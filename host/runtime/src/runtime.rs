@@ -1,0 +1,179 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use floret_model::Digest;
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+use wasmtime::component::Component as Compiled;
+
+use crate::compiled::CompiledDir;
+use crate::component::{Bound, Component, Loaded, gone};
+use crate::contract::{
+    Contract, ContractKind, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
+};
+use crate::describe;
+use crate::engine::{EngineKind, Engines, profile};
+use crate::error::{Error, Site, Traces};
+use crate::instance::Cancelled;
+use crate::limits::{LimitKind, Limits};
+use crate::outline::outline;
+
+/// What a runtime is made with.
+#[derive(Clone, Debug, Default)]
+pub struct RuntimeConfig {
+    /// Where compiled code is kept: a folder for the runtime alone, made with mode 0700. `None` compiles at
+    /// every load.
+    pub compiled_dir: Option<PathBuf>,
+    /// Every bound.
+    pub limits: Limits,
+}
+
+/// Loads components and runs them. One for a process; share it.
+///
+/// Calls are futures of the tokio runtime they are awaited on, and guests run on its threads that may block.
+/// Dropping such a future stops its guest within some milliseconds.
+pub struct Runtime {
+    shared: Arc<Shared>,
+}
+
+/// What every component of a runtime uses.
+pub(crate) struct Shared {
+    pub(crate) engines: Engines,
+    pub(crate) limits: Limits,
+    pub(crate) profile: String,
+    /// Turns for builders.
+    pub(crate) builders: Arc<Semaphore>,
+    /// Turns for searches and decisions on other threads.
+    pub(crate) queries: Arc<Semaphore>,
+    compiled_dir: Option<CompiledDir>,
+    /// Compiling takes all processors by itself, and whoever waits here finds the code made.
+    compiling: Mutex<()>,
+}
+
+impl Runtime {
+    /// Make both engines and take the folder for compiled code into use.
+    ///
+    /// # Errors
+    /// [`Error::InvalidLimits`], [`Error::CompiledDir`], [`Error::Engine`].
+    pub fn new(config: RuntimeConfig) -> Result<Arc<Self>, Error> {
+        let limits = config.limits;
+        if let Some(text) = limits.fault() {
+            return Err(Error::InvalidLimits { text });
+        }
+        let compiled_dir = config.compiled_dir.as_deref().map(CompiledDir::open).transpose()?;
+        let engines = Engines::new(&limits).map_err(|error| Error::Engine { text: format!("{error:#}") })?;
+        let shared = Shared {
+            engines,
+            profile: profile(&limits),
+            builders: Arc::new(Semaphore::new(limits.instances_max.min(Semaphore::MAX_PERMITS))),
+            queries: Arc::new(Semaphore::new(limits.queries_max.min(Semaphore::MAX_PERMITS))),
+            compiled_dir,
+            compiling: Mutex::new(()),
+            limits,
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared) }))
+    }
+
+    /// The build engine's profile, a part of every recipe: whatever of the engine can change a result, and
+    /// nothing of this machine.
+    pub fn profile(&self) -> &str {
+        &self.shared.profile
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Take a component into use: hash it, tell its contract, refuse imports beyond it, compile it (or take the
+    /// compiled code from its folder) and ask it what it is. O(bytes) without compiling: about 1 ms for
+    /// 1.4 MB, most of it hashing; compiling takes about a second more. Needs tokio's timer.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::NotAComponent`], [`Error::NoContract`], [`Error::SeveralContracts`],
+    /// [`Error::UnsupportedContractVersion`], [`Error::ForbiddenImport`], [`Error::Compile`],
+    /// [`Error::ContractMismatch`]; [`Error::Malformed`] if its description is; a trap or a limit of
+    /// `describe`.
+    pub async fn load(self: &Arc<Self>, bytes: Bytes) -> Result<Arc<Component>, Error> {
+        let limit = self.shared.limits.component_bytes_max;
+        if bytes.len() as u64 > limit {
+            return Err(Error::TooLarge { size_bytes: bytes.len() as u64, limit });
+        }
+        let shared = self.shared.clone();
+        let site = Site {
+            component: format!("a component of {} bytes", bytes.len()),
+            contract: None,
+            stage: "load",
+        };
+        let span = tracing::Span::current();
+        let task = tokio::task::spawn_blocking(move || span.in_scope(|| shared.load(&bytes)));
+        // Compiling cannot be stopped, only left behind: its thread ends when it is done.
+        let timeout = self.shared.limits.compile_timeout;
+        match tokio::time::timeout(timeout, task).await {
+            Ok(Ok(loaded)) => Ok(Arc::new(Component::new(loaded?))),
+            Ok(Err(error)) => Err(gone(error, &site)),
+            Err(_) => Err(Error::Limit {
+                at: Box::new(site),
+                which: LimitKind::CompileTime,
+                limit: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+                traces: Box::new(Traces::default()),
+            }),
+        }
+    }
+}
+
+impl Shared {
+    fn load(self: &Arc<Self>, bytes: &Bytes) -> Result<Loaded, Error> {
+        let digest = Digest::of(bytes);
+        let outline = outline(digest, bytes)?;
+        let contract = outline.contract(digest)?;
+        let mismatch = |error: wasmtime::Error| Error::ContractMismatch {
+            digest,
+            contract: contract.clone(),
+            text: format!("{error:#}"),
+        };
+        let compiled = |kind| self.compiled(digest, bytes, kind);
+        let bound = match contract.kind {
+            ContractKind::Corpus => {
+                Bound::Corpus(corpus::pre(&compiled(EngineKind::Build)?).map_err(mismatch)?)
+            }
+            ContractKind::Index => Bound::Index {
+                build: index::pre(&compiled(EngineKind::Build)?).map_err(mismatch)?,
+                query: index::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?,
+            },
+            ContractKind::Policy => {
+                Bound::Policy(policy::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
+            }
+        };
+        let site = Site { contract: Some(contract.clone()), ..Site::unnamed(digest, "describe") };
+        let (description, modes) = describe::describe(self, &bound, &site, Cancelled::default())?;
+        Ok(Loaded {
+            shared: self.clone(),
+            digest,
+            size_bytes: bytes.len() as u64,
+            contract,
+            description,
+            modes,
+            imports: outline.imports,
+            exports: outline.exports,
+            bound,
+            pace: Default::default(),
+        })
+    }
+
+    fn compiled(&self, digest: Digest, bytes: &Bytes, kind: EngineKind) -> Result<Compiled, Error> {
+        let engine = self.engines.get(kind);
+        let _turn = self.compiling.lock();
+        let compiled = match &self.compiled_dir {
+            Some(folder) => folder.load_or_compile(digest, bytes, kind, engine),
+            None => Compiled::from_binary(engine, bytes),
+        };
+        compiled.map_err(|error| Error::Compile { digest, text: format!("{error:#}") })
+    }
+}
+
+/// The contracts that this host speaks.
+pub fn supported_contracts() -> Vec<Contract> {
+    ContractKind::ALL.into_iter().map(Contract::supported).collect()
+}

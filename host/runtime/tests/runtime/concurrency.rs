@@ -1,0 +1,111 @@
+//! Many at once: bounded, off the async threads, and cancelled when nobody waits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use floret_runtime::{Error, Limits, PolicyProfile};
+use tokio::task::JoinSet;
+
+use crate::guests::{load, small_limits, text};
+
+const LOOP: &str = r#"{"mode":"loop"}"#;
+
+/// On one async thread, so that a blocked one would show.
+#[tokio::test(flavor = "current_thread")]
+async fn builds_wait_their_turn_and_leave_the_async_thread_alone() {
+    let call_timeout = Duration::from_millis(150);
+    let limits = Limits { call_timeout, instances_max: 2, ..small_limits() };
+    let guest = load(limits, "misbehave").await;
+    let started = Instant::now();
+    let mut builds = JoinSet::new();
+    for _ in 0..6 {
+        let guest = guest.clone();
+        builds.spawn(async move { guest.build_corpus(vec![text("x")], LOOP).await });
+    }
+    let mut ticks = 0;
+    let mut interval = tokio::time::interval(Duration::from_millis(5));
+    while !builds.is_empty() {
+        tokio::select! {
+            Some(ended) = builds.join_next() => {
+                assert!(matches!(ended.expect("no panic"), Err(Error::Limit { .. })));
+            }
+            _ = interval.tick() => ticks += 1,
+        }
+    }
+    // Six that loop for 150 ms, two at once: three rounds. One round would take 150 ms, six 900.
+    assert!(started.elapsed() >= call_timeout * 3, "{:?}", started.elapsed());
+    assert!(ticks >= 30, "the async thread was held up: {ticks} ticks");
+}
+
+#[tokio::test]
+async fn a_build_that_nobody_waits_for_is_stopped() {
+    let limits = Limits { call_timeout: Duration::from_secs(600), instances_max: 1, ..small_limits() };
+    let guest = load(limits, "misbehave").await;
+    let left = guest.build_corpus(vec![text("x")], LOOP);
+    assert!(tokio::time::timeout(Duration::from_millis(50), left).await.is_err());
+    // Its turn comes only when the abandoned one has ended.
+    let built = guest.build_corpus(vec![text("x")], "{}");
+    assert!(tokio::time::timeout(Duration::from_secs(10), built).await.is_ok_and(|built| built.is_ok()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_build_many_times_at_once_is_the_same_bytes() {
+    let guest = load(Limits::default(), "corpus-text").await;
+    let document = "The quick brown fox jumps over the lazy dog. Straße, naïve café! ".repeat(200);
+    let mut builds = JoinSet::new();
+    for _ in 0..16 {
+        let (guest, document) = (guest.clone(), text(&document));
+        builds.spawn(async move { guest.build_corpus(vec![document], "{}").await.expect("a corpus") });
+    }
+    let built = builds.join_all().await;
+    assert!(built.iter().all(|one| one.bytes == built[0].bytes && one.digest == built[0].digest));
+    assert_eq!(built[0].input_bytes, document.len() as u64);
+    assert!(built[0].call_ms > 0.0 && built[0].memory_bytes > 0);
+    assert_eq!(built[0].statistics.top_words[0], ("the".to_owned(), 400));
+}
+
+fn profile(size_bytes: u64) -> PolicyProfile {
+    PolicyProfile {
+        size_bytes,
+        namespace: "n".into(),
+        resource_type: "literature".into(),
+        media_type: "text/plain".into(),
+        items: None,
+        flags: Vec::new(),
+        entropy_bits_per_byte: 4.5,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decisions_alone_and_in_a_batch_agree() {
+    let policy = load(Limits::default(), "policy-default").await;
+    let profiles: Vec<_> = (0..100).map(|n| profile(1 << (n % 30))).collect();
+    let batch = policy.choose(&profiles, "{}").await.expect("choices");
+    // More than eight in a row, so that quick ones move to the calling thread on the way.
+    for (profile, expected) in profiles.iter().zip(&batch) {
+        let alone = policy.choose(std::slice::from_ref(profile), "{}").await.expect("a choice");
+        assert_eq!(&alone[..], std::slice::from_ref(expected));
+    }
+    assert!(policy.choose(&[], "{}").await.expect("no choices").is_empty());
+    let error = policy.choose(&profiles[..1], r#"{"small_bytes":9,"large_bytes":1}"#).await;
+    let text = error.expect_err("a contradiction").to_string();
+    assert!(
+        text.starts_with("policy-default@0.1.0 (floret:policy@0.1.0) in choose: invalid config"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_tasks_decide_at_once() {
+    let policy = Arc::new(load(Limits::default(), "policy-default").await);
+    let mut tasks = JoinSet::new();
+    for task in 0..8u64 {
+        let policy = policy.clone();
+        tasks.spawn(async move {
+            for n in 0..50 {
+                policy.choose(&[profile(task * 1_000 + n)], "{}").await.expect("a choice");
+            }
+        });
+    }
+    tasks.join_all().await;
+}

@@ -1,0 +1,10 @@
+//! The runtime against real, misbehaving and hand-written guests.
+
+mod compiled;
+mod concurrency;
+mod conformance;
+mod guests;
+mod loading;
+mod profile;
+mod searching;
+mod stopping;

@@ -1,0 +1,12 @@
+//! The product as its users meet it: hosts over real folders, the real components, the real binary.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
+
+mod batches;
+mod cascades;
+mod layers;
+mod metadata;
+mod searching;
+mod tidy;
+mod trees;
+mod versions;
