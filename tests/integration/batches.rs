@@ -22,8 +22,7 @@ async fn b1_a_batch_is_all_or_nothing() {
     batch.push(stale);
     let error = host.save_batch(batch.clone()).await.unwrap_err();
     assert!(matches!(error, Error::Conflict { .. }), "{error}");
-    let query =
-        ListQuery { namespace: Some("default".parse().unwrap()), limit: 100, ..ListQuery::default() };
+    let query = ListQuery { namespace: Some("default".parse().unwrap()), limit: 100, ..ListQuery::default() };
     assert_eq!(host.list(&query).await.unwrap().len(), 1);
     batch.pop();
     let saved = host.save_batch(batch).await.unwrap();

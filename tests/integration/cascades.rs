@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use floret_model::{CascadeReport, Seq, StepReason};
 use floret_pipeline::{Binding, Error, Event, Floret, Progress, Selector};
 use floret_store::VerifyOptions;
-use floret_tests::{Setup, component, corpus, derived, guest, key, open, save_text, small_world, text};
+use floret_tests::{
+    Setup, component, corpus, derived, guest, key, literature, open, save_text, small_world, text,
+};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -104,7 +106,9 @@ async fn k4_equal_vocabulary_and_counts_are_cut_off_at_the_corpus() {
     let folder = TempDir::new().unwrap();
     let host = open(folder.path(), Setup::default()).await.unwrap();
     small_world(&host).await.unwrap();
-    let report = change(&host, "b", "A sparrow is gone. A sparrow flies through the hall!").await;
+    let reordered = "A sparrow is gone. A sparrow flies through the hall!";
+    host.save(literature("b", "Bede", 731, reordered)).await.unwrap();
+    let report = host.cascade(&[key("literature/b")], &Progress::default()).await.unwrap();
     let step = report.steps.iter().find(|step| step.key == key("corpus/b")).unwrap();
     assert_eq!(step.fate, floret_model::Fate::Built { changed: false });
     assert_eq!((report.count("built"), report.count("cut_off")), (1, 4));

@@ -73,7 +73,7 @@ pub(crate) struct MemoryHit<V> {
     pub(crate) nth: u64,
 }
 
-/// Rules for callers: `insert`, `remove`, `remove_where` only while holding the key's stripe; `resize` only while
+/// Rules for callers: `insert` and `remove` only while holding the key's stripe; `remove_where` and `resize` only while
 /// holding every stripe. Reads need nothing.
 pub(crate) struct MemoryTier<V> {
     table: Arc<Table<V>>,

@@ -78,37 +78,35 @@ impl Policy {
     }
 
     pub(crate) fn insert(&self, key: Key, tag: Tag) {
-        if self.retired.left.load(Ordering::Relaxed) > 0 {
-            self.remove_some_retired();
+        if self.retired.left.load(Ordering::Acquire) == 0 {
+            self.cache.insert(key, tag);
+            return;
         }
-        self.cache.insert(key, tag);
-    }
-
-    pub(crate) fn remove(&self, key: &[u8]) {
-        self.cache.invalidate(key);
-    }
-
-    /// The same for many, sooner or later. Each goes only if its id is still the one that moka has.
-    pub(crate) fn retire(&self, tags: impl Iterator<Item = (Key, u64)>) {
+        // The list is locked over both, so that a retired tag is never looked at before and removed after the insert of a
+        // new one under its key. Whoever saw an empty list cannot meet a removal either: `retire` runs while nobody inserts.
         let mut list = self.retired.tags.lock();
-        list.extend(tags);
-        self.retired.left.store(list.len(), Ordering::Relaxed);
-    }
-
-    fn remove_some_retired(&self) {
-        let some = {
-            let mut list = self.retired.tags.lock();
-            let kept = list.len().saturating_sub(RETIRED_PER_INSERT);
-            self.retired.left.store(kept, Ordering::Relaxed);
-            list.split_off(kept)
-        };
-        for (key, id) in some {
+        let kept = list.len().saturating_sub(RETIRED_PER_INSERT);
+        for (key, id) in list.drain(kept..) {
             let entry = self.cache.entry(key);
             entry.and_compute_with(|present| match present {
                 Some(tag) if tag.value().id == id => Op::Remove,
                 _ => Op::Nop,
             });
         }
+        self.cache.insert(key, tag);
+        self.retired.left.store(kept, Ordering::Release);
+    }
+
+    pub(crate) fn remove(&self, key: &[u8]) {
+        self.cache.invalidate(key);
+    }
+
+    /// The same for many, sooner or later. Each goes only if its id is still the one that moka has. Nothing may be
+    /// inserted while this runs.
+    pub(crate) fn retire(&self, tags: impl Iterator<Item = (Key, u64)>) {
+        let mut list = self.retired.tags.lock();
+        list.extend(tags);
+        self.retired.left.store(list.len(), Ordering::Release);
     }
 
     pub(crate) fn note_use(&self, key: &[u8]) {

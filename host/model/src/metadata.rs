@@ -293,8 +293,6 @@ pub struct PluginMetadata {
 pub struct BindingMetadata {
     /// Name of the component.
     pub component: String,
-    /// Whether it came with the host, which may then replace it by a newer one.
-    pub built_in: bool,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use floret_model::{
     BuildRecord, BuildSpec, Bump, Codec, ComponentRef, ContentLocation, CorpusType, Dependency, Digest, Memo,
-    Metadata, Namespace, PolicyDecision, Recipe, RecordedInput, ResourceKey, ResourceType, SpecInput,
+    Metadata, Namespace, PolicyDecision, Recipe, RecordedInput, ResourceKey, ResourceType, Seq, SpecInput,
     TypedMetadata, Version,
 };
 use floret_runtime::{ContractKind, Input};
@@ -36,6 +36,8 @@ pub struct DerivedSpec {
     pub dialect: Option<String>,
     /// How its semantic version grows.
     pub bump: Bump,
+    /// The latest version that the inputs were worked out from, where they were: another one is a lost race.
+    pub(crate) follows: Option<Seq>,
 }
 
 impl DerivedSpec {
@@ -44,7 +46,7 @@ impl DerivedSpec {
     pub fn new(key: ResourceKey, role: &str, inputs: impl IntoIterator<Item = ResourceKey>) -> Self {
         let inputs = inputs.into_iter().map(|key| SpecInput { role: role.to_owned(), key }).collect();
         let spec = BuildSpec { inputs, config: serde_json::Map::new() };
-        Self { key, spec, corpus_type: None, dialect: None, bump: Bump::Patch }
+        Self { key, spec, corpus_type: None, dialect: None, bump: Bump::Patch, follows: None }
     }
 }
 
@@ -127,6 +129,7 @@ impl Floret {
         overlay: &Overlay,
     ) -> Result<Derived, Error> {
         let head = self.head(key).await?;
+        check_follows(key, asked.as_ref(), head.as_deref())?;
         let spec = match (&asked, &head) {
             (Some(asked), _) => asked.spec.clone(),
             (None, Some(head)) => head
@@ -152,6 +155,7 @@ impl Floret {
             corpus_type: None,
             dialect: None,
             bump: Bump::Patch,
+            follows: None,
         });
         if let Some(head) = &head
             && self.is_current(head, &asked, &job, recipe)
@@ -347,6 +351,19 @@ impl Floret {
         };
         Ok(Derived::Made(Box::new(Made { draft, head, from_memo: output.from_memo, changed })))
     }
+}
+
+fn check_follows(
+    key: &ResourceKey,
+    asked: Option<&DerivedSpec>,
+    head: Option<&Version>,
+) -> Result<(), Error> {
+    let expected = asked.and_then(|asked| asked.follows);
+    let found = head.map(|head| head.seq);
+    if expected.is_none() || expected == found {
+        return Ok(());
+    }
+    Err(Error::Store(floret_store::Error::Conflict { key: key.clone(), expected, found }))
 }
 
 fn record(job: &Job<'_>, recipe: Digest, output: &Output) -> BuildRecord {

@@ -148,7 +148,23 @@ impl Floret {
     /// # Errors
     /// [`Error::UnknownComponent`], [`Error::InvalidConfig`], or a contract that does not fit.
     pub async fn plugin_bind(&self, id: &str, binding: Binding) -> Result<Saved, Error> {
-        self.bind(id, binding, false).await
+        let wanted = contract_for(id)?;
+        let plugin = self.plugin_version(&binding.component).await?;
+        let component = self.component(&plugin).await?;
+        if component.contract().kind != wanted {
+            return Err(Error::invalid(format!(
+                "{} has the contract {}, and a binding for {id} needs {}",
+                binding.component,
+                component.contract(),
+                wanted.package(),
+            )));
+        }
+        check_config(&component, &Value::Object(binding.config.clone()))?;
+        let key = plugin_key(ResourceType::binding(), id)?;
+        let metadata = BindingMetadata { component: binding.component.clone() };
+        let metadata = Metadata::typed(TypedMetadata::Binding(metadata));
+        let content = serde_json::to_value(&binding).expect("a binding has string keys");
+        self.save_any(SaveRequest { metadata, ..SaveRequest::new(key, Content::Json(content)) }).await
     }
 
     /// All bindings, by id.
@@ -235,6 +251,10 @@ impl Floret {
         let component = self.runtime.load(bytes.clone()).await?;
         let description = component.description();
         let key = plugin_key(ResourceType::plugin(), name.unwrap_or(&description.name))?;
+        let head = self.head(&key).await?.filter(|head| head.data_hash == component.digest());
+        if let Some(version) = head {
+            return Ok(Saved { version, is_new: false });
+        }
         let metadata = Metadata::typed(TypedMetadata::Plugin(PluginMetadata {
             contract: component.contract().to_string(),
             component_name: description.name.clone(),
@@ -245,26 +265,6 @@ impl Floret {
         let content = Content::Bytes(bytes);
         let media_type = Some("application/wasm".to_owned());
         self.save_any(SaveRequest { metadata, media_type, ..SaveRequest::new(key, content) }).await
-    }
-
-    async fn bind(&self, id: &str, binding: Binding, built_in: bool) -> Result<Saved, Error> {
-        let wanted = contract_for(id)?;
-        let plugin = self.plugin_version(&binding.component).await?;
-        let component = self.component(&plugin).await?;
-        if component.contract().kind != wanted {
-            return Err(Error::invalid(format!(
-                "{} has the contract {}, and a binding for {id} needs {}",
-                binding.component,
-                component.contract(),
-                wanted.package(),
-            )));
-        }
-        check_config(&component, &Value::Object(binding.config.clone()))?;
-        let key = plugin_key(ResourceType::binding(), id)?;
-        let metadata = BindingMetadata { component: binding.component.clone(), built_in };
-        let metadata = Metadata::typed(TypedMetadata::Binding(metadata));
-        let content = serde_json::to_value(&binding).expect("a binding has string keys");
-        self.save_any(SaveRequest { metadata, ..SaveRequest::new(key, Content::Json(content)) }).await
     }
 
     /// Install what comes with the host where it is missing, or where an older program installed it.
@@ -285,7 +285,7 @@ impl Floret {
             for (id, config) in &built_in.bindings {
                 if self.head(&plugin_key(ResourceType::binding(), id)?).await?.is_none() {
                     let binding = Binding { component: built_in.name.clone(), config: config.clone() };
-                    self.bind(id, binding, true).await?;
+                    self.plugin_bind(id, binding).await?;
                 }
             }
         }

@@ -78,9 +78,16 @@ impl Floret {
     ///
     /// # Errors
     /// As [`search`](Self::search); a question that no part can answer is passed over if another has an answer.
-    pub async fn search_any(&self, key: &ResourceKey, queries: &[Query], limit: u32) -> Result<SearchAnswer, Error> {
+    pub async fn search_any(
+        &self,
+        key: &ResourceKey,
+        queries: &[Query],
+        limit: u32,
+    ) -> Result<SearchAnswer, Error> {
         if !(1..=HITS_MAX).contains(&limit) {
-            return Err(Error::invalid(format!("a limit of {limit} cannot be used: expected 1 to {HITS_MAX}")));
+            return Err(Error::invalid(format!(
+                "a limit of {limit} cannot be used: expected 1 to {HITS_MAX}"
+            )));
         }
         let index = self.latest(key).await?;
         let parts = self.parts(&index).await?;

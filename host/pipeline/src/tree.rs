@@ -119,7 +119,14 @@ impl Floret {
         inputs.sort_by_key(|input| input.role != "document");
         check_inputs(corpus, &inputs)?;
         let spec = BuildSpec { inputs, config: spec.config.clone() };
-        Ok(DerivedSpec { key: corpus.clone(), spec, corpus_type: None, dialect: None, bump: Bump::Patch })
+        Ok(DerivedSpec {
+            key: corpus.clone(),
+            spec,
+            corpus_type: None,
+            dialect: None,
+            bump: Bump::Patch,
+            follows: Some(head.seq),
+        })
     }
 
     /// A corpus with its children, all of them as its version was built: a past version shows a past tree.
@@ -192,7 +199,7 @@ pub(crate) fn derived(key: ResourceKey, request: CorpusRequest) -> Result<Derive
     check_inputs(&key, &inputs)?;
     let spec = BuildSpec { inputs, config: request.config };
     let corpus_type = Some(request.corpus_type);
-    Ok(DerivedSpec { key, spec, corpus_type, dialect: request.dialect, bump: Bump::Patch })
+    Ok(DerivedSpec { key, spec, corpus_type, dialect: request.dialect, bump: Bump::Patch, follows: None })
 }
 
 fn check_inputs(corpus: &ResourceKey, inputs: &[SpecInput]) -> Result<(), Error> {
