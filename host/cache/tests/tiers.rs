@@ -1,6 +1,5 @@
 //! C1–C8, C10 and C11: what the two tiers promise together.
 
-#[path = "support.rs"]
 mod support;
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 
 pub(crate) use amount::{ByteSize, Lifetime, Span};
-pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, Setting, load, process_env};
+pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, load, process_env};
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! How cascades are told.
 
 use anyhow::Result;
-use floret_model::{CascadeReport, Fate, Plan, ResourceKey, StepReason, StepReport};
+use floret_model::{CascadeReport, Fate, Plan, ResourceKey, StepReason};
 
 use crate::out::{Cell, Form, Out, Table, Tone, count, milliseconds};
 
@@ -78,11 +78,6 @@ pub(crate) fn reason(reason: &StepReason) -> String {
         StepReason::Requested => "asked for by name".to_owned(),
         StepReason::InputChanged { inputs } => listed(inputs),
     }
-}
-
-/// The failed steps of a cascade, for errors.
-pub(crate) fn failed(report: &CascadeReport) -> impl Iterator<Item = &StepReport> {
-    report.steps.iter().filter(|step| matches!(step.fate, Fate::Failed { .. }))
 }
 
 fn listed(keys: &[ResourceKey]) -> String {

@@ -9,7 +9,7 @@ fn main() {
         if f == 2 { c.guard_before_linear_memory(false); }
         if f == 3 { c.memory_init_cow(false); }
         let e = Engine::new(&c).unwrap();
-        let bytes = std::fs::read("../../plugins/dist/policy-default.wasm").unwrap();
+        let bytes = std::fs::read("plugins/dist/policy-default.wasm").unwrap();
         let comp = Component::new(&e, &bytes).unwrap();
         let mut l: Linker<()> = Linker::new(&e);
         l.define_unknown_imports_as_traps(&comp).unwrap();

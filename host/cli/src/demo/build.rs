@@ -5,10 +5,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bytes::Bytes;
-use floret_model::{
-    BuildSpec, Bump, CascadeReport, CorpusType, LiteratureMetadata, Metadata, ResourceKey, SpecInput, TypedMetadata,
-    Version,
-};
+use floret_model::{CascadeReport, CorpusType, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata, Version};
 use floret_pipeline::{Change, Content, CorpusRequest, DerivedSpec, SaveRequest, Saved, Selector};
 use serde_json::json;
 
@@ -151,10 +148,8 @@ pub(super) async fn indexes(story: &mut Story<'_>) -> Result<()> {
         "a trie and a semantic index of the master, and a composite search index that pins one of each",
     )?;
     let spec = |of: &str, role: &str, inputs: &[&str]| -> Result<DerivedSpec> {
-        let input = |name: &&str| Ok(SpecInput { role: role.to_owned(), key: key(name)? });
-        let inputs = inputs.iter().map(input).collect::<Result<Vec<_>>>()?;
-        let spec = BuildSpec { inputs, config: serde_json::Map::new() };
-        Ok(DerivedSpec { key: key(of)?, spec, corpus_type: None, dialect: None, bump: Bump::Patch })
+        let inputs = inputs.iter().map(|name| key(name)).collect::<Result<Vec<_>>>()?;
+        Ok(DerivedSpec::new(key(of)?, role, inputs))
     };
     let builds = vec![
         spec(TRIE, "corpus", &[MASTER])?,

@@ -62,7 +62,7 @@ pub(super) async fn ledger(story: &mut Story<'_>) -> Result<()> {
 pub(super) async fn verify(story: &mut Story<'_>) -> Result<()> {
     story.chapter("Verify", "every invariant of the store, and every content hashed again")?;
     let started = Instant::now();
-    let report = story.host.verify(&VerifyOptions { rehash: true }).await?;
+    let report = story.host.verify(VerifyOptions { rehash: true }).await?;
     let elapsed_ms = since(started);
     let verdict = match report.is_clean() {
         true => story.out.paint(Tone::Good, "sound"),

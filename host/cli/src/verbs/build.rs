@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
-use floret_model::{BuildSpec, Bump, ResourceKey, ResourceType, SpecInput};
+use floret_model::{Bump, ResourceKey, ResourceType};
 use floret_pipeline::{Change, DerivedSpec, Error, Floret, Selector};
 use serde_json::Value;
 
@@ -45,9 +45,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     check(&args)?;
     context
         .with_host(async |host, out, bars| {
-            let mut spec = spec(&args, host).await?;
-            spec.config.extend(config);
-            let build = DerivedSpec { key: args.key.clone(), spec, corpus_type: None, dialect: None, bump: args.bump };
+            let mut build = asked(&args, host).await?;
+            build.spec.config.extend(config);
+            build.bump = args.bump;
             let change = Change { builds: vec![build], ..Change::default() };
             let report = bars.cascade(async |progress| host.apply(change, progress).await).await?;
             out.show(&report, |out| report::show(out, &report))
@@ -70,11 +70,12 @@ fn check(args: &Args) -> Result<()> {
     }
 }
 
-async fn spec(args: &Args, host: &Floret) -> Result<BuildSpec> {
+/// The build with the inputs that were given, or else with those of the latest version.
+async fn asked(args: &Args, host: &Floret) -> Result<DerivedSpec> {
     let (role, keys) = if args.parts.is_empty() { ("corpus", &args.from) } else { ("part", &args.parts) };
+    let mut build = DerivedSpec::new(args.key.clone(), role, keys.clone());
     if !keys.is_empty() {
-        let input = |key: &ResourceKey| SpecInput { role: role.to_owned(), key: key.clone() };
-        return Ok(BuildSpec { inputs: keys.iter().map(input).collect(), config: serde_json::Map::new() });
+        return Ok(build);
     }
     let head = match host.resolve(&args.key, &Selector::Latest).await {
         Err(Error::NotFound { what, .. }) => {
@@ -84,5 +85,6 @@ async fn spec(args: &Args, host: &Floret) -> Result<BuildSpec> {
         other => other?,
     };
     let saved = || anyhow!(Error::InvalidRequest(format!("{} is saved by people, not built", args.key)));
-    head.spec.clone().ok_or_else(saved)
+    build.spec = head.spec.clone().ok_or_else(saved)?;
+    Ok(build)
 }

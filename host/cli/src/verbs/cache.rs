@@ -74,7 +74,6 @@ async fn stats(context: &mut Context) -> Result<()> {
                     DiskState::Ready => Ok(()),
                     DiskState::Off => out.aside("the disk tier is off"),
                     DiskState::Unavailable(why) => out.aside(&format!("the disk tier cannot be used: {why}")),
-                    _ => Ok(()),
                 }
             })
         })
@@ -109,7 +108,7 @@ fn document(stats: &CacheStats) -> Value {
     let disk = match &stats.disk {
         DiskState::Off => "off".to_owned(),
         DiskState::Unavailable(why) => format!("unavailable: {why}"),
-        _ => "ready".to_owned(),
+        DiskState::Ready => "ready".to_owned(),
     };
     json!({
         "namespaces": namespaces,

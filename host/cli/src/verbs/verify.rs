@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, bars| {
             let bar = bars.bar(None, "verifying");
-            let report = host.verify(&VerifyOptions { rehash: !args.no_rehash }).await;
+            let report = host.verify(VerifyOptions { rehash: !args.no_rehash }).await;
             bar.finish_and_clear();
             let report = report?;
             let rebuilt = match args.rebuild {
