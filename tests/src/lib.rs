@@ -1,6 +1,9 @@
 //! What the integration tests stand on: hosts over temporary folders, texts, and the components as they are
 //! built into `plugins/dist` and `tests/guests/dist`.
 
+pub mod cli;
+pub mod gate;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -13,7 +16,8 @@ use floret_pipeline::{
     BuiltIn, Content, CorpusRequest, DerivedSpec, Floret, Options, Parts, Progress, SaveRequest, Saved,
 };
 use floret_runtime::{Limits, Runtime, RuntimeConfig};
-use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock};
+use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock, VerifyOptions};
+use object_store::ObjectStore;
 
 /// The repository.
 pub fn repository() -> PathBuf {
@@ -38,6 +42,11 @@ pub fn binary() -> &'static Path {
         let tests = std::env::current_exe().expect("a test knows where it is");
         tests.parent().and_then(Path::parent).expect("target/release").join("floret")
     })
+}
+
+/// The folder of compiled code that all tests share: compiling is most of what opening a fresh store takes.
+pub fn compiled_dir() -> PathBuf {
+    repository().join("target/test-compiled")
 }
 
 /// A built component of the product, by name.
@@ -86,13 +95,23 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// Its limits on components.
     pub limits: Limits,
+    /// Where its blobs are; the folder `blobs` if absent.
+    pub objects: Option<Arc<dyn ObjectStore>>,
+    /// Where its compiled code is; [`compiled_dir`] if absent.
+    pub compiled_dir: Option<PathBuf>,
     /// The rest.
     pub options: Options,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), limits: Limits::default(), options: Options::default() }
+        Self {
+            clock: Arc::new(SystemClock),
+            limits: Limits::default(),
+            objects: None,
+            compiled_dir: None,
+            options: Options::default(),
+        }
     }
 }
 
@@ -102,7 +121,10 @@ impl Default for Setup {
 /// Whatever keeps it from opening.
 pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
     let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(&folder.join("catalog"))?;
-    let objects = floret_store::local_objects(&folder.join("blobs"))?;
+    let objects = match setup.objects {
+        Some(objects) => objects,
+        None => floret_store::local_objects(&folder.join("blobs"))?,
+    };
     let clock = setup.clock;
     let blobs = BlobStore::new(
         Arc::clone(&catalog),
@@ -125,8 +147,7 @@ pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
         },
         Arc::new(floret_cache::SystemClock::default()),
     )?;
-    // Compiled code is shared by all tests: compiling is most of what opening a fresh store takes.
-    let compiled_dir = Some(repository().join("target/test-compiled"));
+    let compiled_dir = Some(setup.compiled_dir.unwrap_or_else(compiled_dir));
     let runtime = Runtime::new(RuntimeConfig { compiled_dir, limits: setup.limits })?;
     let parts = Parts {
         catalog,
@@ -215,4 +236,13 @@ pub async fn small_world(host: &Floret) -> Result<CascadeReport> {
         ..floret_pipeline::Change::default()
     };
     Ok(host.apply(change, &Progress::default()).await?)
+}
+
+/// Every invariant of the store holds, and every content has its digest.
+///
+/// # Panics
+/// If not.
+pub async fn assert_sound(host: &Floret) {
+    let report = host.verify(VerifyOptions { rehash: true }).await.expect("the store can be read");
+    assert!(report.is_clean(), "{:?}", report.problems);
 }

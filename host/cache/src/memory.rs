@@ -257,6 +257,9 @@ impl<V: Clone + Send + Sync + 'static> MemoryTier<V> {
         }
         let policy = self.policy.read().clone();
         policy.insert(key, Tag { id, bytes });
+        // moka applies reads before writes, so a write that is left waiting would count as later than the reads that
+        // follow it.
+        policy.run_pending();
         self.enforce(&policy);
         true
     }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub(crate) use measure::{bytes, count, milliseconds, percent};
+pub(crate) use measure::{bytes, count, milliseconds, percent, plural};
 pub(crate) use table::{Cell, Table};
 
 /// When to colour.
@@ -94,10 +94,6 @@ impl Out {
 
     pub(crate) fn form(&self) -> Form {
         self.form
-    }
-
-    pub(crate) fn color(&self) -> bool {
-        self.color
     }
 
     /// Write for people even without a terminal: the demo is a story.

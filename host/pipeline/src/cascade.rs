@@ -12,7 +12,7 @@ use crate::derive::{Derived, DerivedSpec};
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
 use crate::save::{SaveRequest, conflict};
-use crate::{Error, Floret, Progress};
+use crate::{Cached, Error, Floret, Progress};
 
 /// Several operations as one: saves, builds by name, and whatever depends on either. Published once.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +131,7 @@ impl Floret {
         let mut changed = Vec::new();
         for draft in self.drafts_of(change.saves.clone()).await? {
             let head = self.head(&draft.key).await?;
+            check_asked(&draft, head.as_deref())?;
             let version = predict(&draft, head.as_deref(), attempt);
             if head.as_ref().is_some_and(|head| head.fingerprint() == version.fingerprint()) {
                 continue;
@@ -239,10 +240,11 @@ impl Floret {
             return Ok(self.catalog.put_report(report).await?);
         }
         let report = (!report.steps.is_empty()).then(|| report.clone());
+        let tickets: Vec<_> = attempt.drafts.iter().map(|draft| self.head_ticket(&draft.key)).collect();
         let publish = Publish { id: attempt.id, at: attempt.at, drafts: attempt.drafts, report };
-        for outcome in self.catalog.publish(publish).await? {
+        for (outcome, ticket) in self.catalog.publish(publish).await?.into_iter().zip(tickets) {
             if let Outcome::Appended(version) = outcome {
-                self.published(&version).await?;
+                self.published(&version, Cached::HeadOnly(Arc::clone(&version)), ticket).await?;
             }
         }
         Ok(())
@@ -271,6 +273,20 @@ fn release(
             ready.push_back(*next);
         }
     }
+}
+
+/// What the caller asked of the latest version; another one is not a lost race but the answer.
+fn check_asked(draft: &Draft, head: Option<&Version>) -> Result<(), Error> {
+    let found = head.map(|head| head.seq);
+    let expected = match draft.precondition {
+        Precondition::Any => return Ok(()),
+        Precondition::Absent => None,
+        Precondition::Latest(seq) => Some(seq),
+    };
+    if expected == found {
+        return Ok(());
+    }
+    Err(conflict(floret_store::Error::Conflict { key: draft.key.clone(), expected, found }))
 }
 
 fn report(graph: &Graph, index: usize, fate: Fate) -> StepReport {

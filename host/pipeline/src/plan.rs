@@ -94,42 +94,50 @@ impl Floret {
         roots: &[ResourceKey],
         requested: &[Requested<'_>],
     ) -> Result<(Vec<ResourceKey>, Vec<Vec<usize>>), Error> {
-        let mut numbers: HashMap<ResourceKey, usize> = HashMap::new();
-        let mut nodes: Vec<ResourceKey> = Vec::new();
-        let mut number_of = |key: &ResourceKey, nodes: &mut Vec<ResourceKey>| match numbers.get(key) {
-            Some(number) => *number,
-            None => {
-                numbers.insert(key.clone(), nodes.len());
-                nodes.push(key.clone());
-                nodes.len() - 1
-            }
-        };
+        let mut nodes = Nodes::default();
         for key in roots.iter().chain(requested.iter().map(|requested| requested.key)) {
-            number_of(key, &mut nodes);
+            nodes.number(key);
         }
         let mut edges: Vec<BTreeSet<usize>> = Vec::new();
-        let mut done = 0;
-        while done < nodes.len() {
-            let wave = nodes[done..].to_vec();
+        while edges.len() < nodes.keys.len() {
+            let wave = nodes.keys[edges.len()..].to_vec();
             for dependents in self.catalog.dependents(&wave).await? {
-                let to = dependents.iter().map(|dependent| number_of(dependent, &mut nodes)).collect();
-                edges.push(to);
+                edges.push(dependents.iter().map(|dependent| nodes.number(dependent)).collect());
             }
-            done += wave.len();
         }
         // The inputs that a requested build will have replace those of its latest version.
+        let replaced: BTreeSet<usize> =
+            requested.iter().map(|requested| nodes.number(requested.key)).collect();
+        if !replaced.is_empty() {
+            edges.iter_mut().for_each(|to| to.retain(|to| !replaced.contains(to)));
+        }
         for requested in requested {
-            let to = number_of(requested.key, &mut nodes);
-            for dependents in &mut edges {
-                dependents.remove(&to);
-            }
+            let to = nodes.number(requested.key);
             for input in &requested.inputs {
-                if let Some(from) = nodes.iter().position(|node| node == *input) {
-                    edges[from].insert(to);
+                if let Some(from) = nodes.numbers.get(input) {
+                    edges[*from].insert(to);
                 }
             }
         }
-        Ok((nodes, edges.into_iter().map(|to| to.into_iter().collect()).collect()))
+        Ok((nodes.keys, edges.into_iter().map(|to| to.into_iter().collect()).collect()))
+    }
+}
+
+/// Resources by number, in the order in which they were reached.
+#[derive(Default)]
+struct Nodes {
+    numbers: HashMap<ResourceKey, usize>,
+    keys: Vec<ResourceKey>,
+}
+
+impl Nodes {
+    fn number(&mut self, key: &ResourceKey) -> usize {
+        if let Some(number) = self.numbers.get(key) {
+            return *number;
+        }
+        self.numbers.insert(key.clone(), self.keys.len());
+        self.keys.push(key.clone());
+        self.keys.len() - 1
     }
 }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use floret_cache::{CacheValue, PutOptions};
+use floret_cache::{CacheValue, Put, PutOptions, Ticket};
 use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, Version, VersionRef};
 use floret_store::{Access, ListQuery};
 use parking_lot::Mutex;
@@ -136,6 +136,8 @@ impl Floret {
             snapshot.reads.fetch_add(1, Ordering::Relaxed);
             return Ok(snapshot);
         }
+        // Taken before the catalog is read, so that what was read is never put over something newer.
+        let ticket = self.head_ticket(key);
         let version = match (freshness, selector) {
             (Freshness::Cached, Selector::Latest) => self.latest(key).await?,
             _ => self.resolve(key, selector).await?,
@@ -147,7 +149,10 @@ impl Floret {
         let snapshot = self.snapshot(version, content);
         snapshot.reads.fetch_add(1, Ordering::Relaxed);
         if *selector == Selector::Latest {
-            self.remember_head(&snapshot).await?;
+            let cache = self.cache.namespace(key.namespace.as_str())?;
+            let options = PutOptions { ticket, ..PutOptions::default() };
+            let value = Cached::Head(Arc::clone(&snapshot));
+            cache.put_if_newer(head_key(key), value, snapshot.version.seq.0, options).await;
         }
         Ok(snapshot)
     }
@@ -314,6 +319,12 @@ impl Floret {
         }
     }
 
+    /// A moment in the history of a resource's entry in the cache, to be taken before the catalog is asked.
+    pub(crate) fn head_ticket(&self, key: &ResourceKey) -> Option<Ticket> {
+        let cache = self.cache.namespace(key.namespace.as_str()).ok()?;
+        Some(cache.ticket(head_key(key)))
+    }
+
     /// The cached latest version, unless its time to live has passed.
     fn cached_head(&self, key: &ResourceKey) -> Result<Option<Cached>, Error> {
         let Ok(cache) = self.cache.namespace(key.namespace.as_str()) else {
@@ -338,26 +349,26 @@ impl Floret {
         }
     }
 
-    /// Tell the cache of a version that was just published.
-    pub(crate) async fn published(&self, version: &Arc<Version>) -> Result<(), Error> {
+    /// Tell the cache of a version that was just published. The ticket is from before the publish: if the key
+    /// has been written since, nobody knows whether what is there is newer, so nothing stays.
+    pub(crate) async fn published(
+        &self,
+        version: &Arc<Version>,
+        value: Cached,
+        ticket: Option<Ticket>,
+    ) -> Result<(), Error> {
         let cache = self.cache.namespace(version.key.namespace.as_str())?;
-        let value = Cached::HeadOnly(Arc::clone(version));
-        cache.put_if_newer(&head_key(&version.key), value, version.seq.0, PutOptions::default()).await;
+        let key = head_key(&version.key);
+        let options = PutOptions { ticket, ..PutOptions::default() };
+        if cache.put_if_newer(&key, value, version.seq.0, options).await == Put::Overtaken {
+            cache.invalidate(&key).await;
+        }
         Ok(())
     }
 
     pub(crate) fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
         let reads = self.accesses.counter(&version.key);
         Arc::new(Snapshot { version, content, reads })
-    }
-
-    /// Put a latest version into the cache, unless a newer one is there.
-    pub(crate) async fn remember_head(&self, snapshot: &Arc<Snapshot>) -> Result<(), Error> {
-        let version = &snapshot.version;
-        let cache = self.cache.namespace(version.key.namespace.as_str())?;
-        let value = Cached::Head(Arc::clone(snapshot));
-        cache.put_if_newer(&head_key(&version.key), value, version.seq.0, PutOptions::default()).await;
-        Ok(())
     }
 
     /// Binary search: semantic versions grow with seq.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use floret_cache::Ticket;
 use floret_model::{
     Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey,
     ResourceType, Seq, TypedMetadata, Version, canonical_json,
@@ -14,7 +15,7 @@ use futures::future::try_join_all;
 use serde_json::{Map, Value};
 
 use crate::policy::{Decision, Facts};
-use crate::{Error, Floret};
+use crate::{Cached, Error, Floret};
 
 /// Contents above this are hashed away from the async worker threads: 256 KiB take about 0.15 ms.
 const INLINE_HASH_BYTES_MAX: usize = 256 << 10;
@@ -111,10 +112,11 @@ impl Floret {
             return Ok(Saved { version, is_new: false });
         }
         let content = hashed.bytes.clone();
+        let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
         let outcome = self.catalog.publish(publish).await.map_err(conflict)?.remove(0);
-        self.saved(outcome, content).await
+        self.saved(outcome, content, ticket).await
     }
 
     /// Save several versions at once: all of them, or none.
@@ -129,13 +131,14 @@ impl Floret {
         for request in requests {
             hashed.push(self.hash(request).await?);
         }
-        let contents: Vec<Bytes> = hashed.iter().map(|hashed| hashed.bytes.clone()).collect();
+        let before = |hashed: &Hashed| (hashed.bytes.clone(), self.head_ticket(&hashed.request.key));
+        let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
         let outcomes = self.catalog.publish(publish).await.map_err(conflict)?;
         let mut saved = Vec::with_capacity(outcomes.len());
-        for (outcome, content) in outcomes.into_iter().zip(contents) {
-            saved.push(self.saved(outcome, content).await?);
+        for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
+            saved.push(self.saved(outcome, content, ticket).await?);
         }
         Ok(saved)
     }
@@ -161,13 +164,14 @@ impl Floret {
         self.drafts(hashed).await
     }
 
-    async fn saved(&self, outcome: Outcome, content: Bytes) -> Result<Saved, Error> {
+    async fn saved(&self, outcome: Outcome, content: Bytes, ticket: Option<Ticket>) -> Result<Saved, Error> {
         let is_new = matches!(outcome, Outcome::Appended(_));
         let version = Arc::clone(outcome.version());
         if is_new && version.key.namespace == Namespace::plugins() {
             self.bindings_in_use.forget();
         }
-        self.remember_head(&self.snapshot(Arc::clone(&version), content)).await?;
+        let value = Cached::Head(self.snapshot(Arc::clone(&version), content));
+        self.published(&version, value, ticket).await?;
         Ok(Saved { version, is_new })
     }
 

@@ -82,7 +82,15 @@ async fn policies() {
         black_box(policy.choose(&one, "{}").await.expect("a choice"));
         alone.push(started.elapsed());
     }
-    row("policy: one decision, fresh store", median(alone), Duration::from_micros(35));
+    row("policy: one decision", median(alone), Duration::from_micros(35));
+    let two = [profile(1_000), profile(2_000)];
+    let mut fresh = Vec::new();
+    for _ in 0..2_000 {
+        let started = Instant::now();
+        black_box(policy.choose(&two, "{}").await.expect("choices"));
+        fresh.push(started.elapsed());
+    }
+    row("policy: two, fresh store on another thread", median(fresh), Duration::from_micros(35));
     let many: Vec<_> = (0..1_000).map(profile).collect();
     let mut each = Vec::new();
     for _ in 0..50 {

@@ -12,6 +12,8 @@
 //! crc      = u32 and 4 zero octets, little-endian: CRC-32 of code, magic, key, code-len
 //! ```
 //!
+//! When the folder holds more than `Limits::compiled_bytes_max`, the files made longest ago go.
+//!
 //! The checksum finds damage, not malice. Against malice stands the folder: private, and owned by the user who
 //! runs the host, who could as well replace the host itself.
 
@@ -30,9 +32,15 @@ use crate::error::Error;
 const MAGIC: [u8; 8] = *b"FLCW\x01\0\0\0";
 const TRAILER_BYTES: usize = 8 + 32 + 8 + 8;
 
+/// What a file is called while it is written.
+const UNFINISHED: &str = ".compiling-";
+
 /// A folder of compiled code.
 #[derive(Debug)]
-pub(crate) struct CompiledDir(PathBuf);
+pub(crate) struct CompiledDir {
+    path: PathBuf,
+    bytes_max: u64,
+}
 
 /// What a file was compiled from and for: component, engine and everything of the engine's configuration that
 /// changes code, this processor's features among it.
@@ -71,11 +79,11 @@ impl CompiledDir {
     ///
     /// # Errors
     /// It cannot be made, belongs to somebody else, or others may write to it.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, bytes_max: u64) -> Result<Self, Error> {
         let fault = |text: String| Error::CompiledDir { path: path.to_owned(), text };
         make_private(path).map_err(|error| fault(error.to_string()))?;
         check_private(path).map_err(fault)?;
-        Ok(Self(path.to_owned()))
+        Ok(Self { path: path.to_owned(), bytes_max })
     }
 
     /// The component's code for an engine: from its file, or compiled now and kept. Something wrong with the
@@ -99,7 +107,7 @@ impl CompiledDir {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, folder = %self.0.display(), "compiled code cannot be kept");
+                tracing::warn!(%error, folder = %self.path.display(), "compiled code cannot be kept");
             }
         }
         // SAFETY: `code` comes from `precompile_component` of this very engine, in the line above.
@@ -135,15 +143,42 @@ impl CompiledDir {
     /// Write a file beside, then give it its name, so that no half of one is ever seen. Not synced: after a
     /// crash of the system the checksum decides.
     fn keep(&self, key: &Key, code: &[u8]) -> io::Result<()> {
-        let mut file = tempfile::Builder::new().prefix(".compiling-").tempfile_in(&self.0)?;
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.path)?;
         file.write_all(code)?;
         file.write_all(&trailer(key, code.len() as u64, crc32fast::hash(code)))?;
         file.persist(self.path(key))?;
+        self.tidy(&self.path(key))
+    }
+
+    /// Remove what a crash left unfinished, and the files made longest ago until the rest is within the bound.
+    /// The file made just now stays. A file that is mapped lives on without its name.
+    fn tidy(&self, kept: &Path) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let (path, metadata) = (entry.path(), entry.metadata()?);
+            let name = entry.file_name();
+            // One process holds the folder; if a second one is writing all the same, it goes on without a file.
+            if name.to_string_lossy().starts_with(UNFINISHED) {
+                std::fs::remove_file(&path)?;
+            } else if path != kept {
+                files.push((metadata.modified()?, path, metadata.len()));
+            }
+        }
+        files.sort();
+        let mut bytes = std::fs::metadata(kept)?.len() + files.iter().map(|(.., len)| len).sum::<u64>();
+        for (_, path, len) in files {
+            if bytes <= self.bytes_max {
+                break;
+            }
+            std::fs::remove_file(&path)?;
+            bytes -= len;
+        }
         Ok(())
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        self.0.join(format!("{}.cwasm", key.0))
+        self.path.join(format!("{}.cwasm", key.0))
     }
 }
 

@@ -1,25 +1,22 @@
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use floret_model::Digest;
-use tokio::task::JoinError;
-use wasmtime::{Engine, Store};
+use wasmtime::Engine;
 
 use crate::answers;
 use crate::contract::{
-    Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, Said, StatisticValue,
+    Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, StatisticValue,
     TextStatistics, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
 };
-use crate::corpus_check::check_corpus;
+use crate::decide::{self, Deciders};
 use crate::error::{Error, Site, Traces};
 use crate::input::Input;
-use crate::instance::{CancelOnDrop, Cancelled, Deadline, Job, store};
+use crate::instance::Job;
+use crate::job::BuilderJob;
 use crate::limits::LimitKind;
-use crate::pace::Pace;
 use crate::runtime::Shared;
 use crate::searcher::Searcher;
-use crate::stopped::{said, stopped};
 
 /// What a builder made.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,8 +52,8 @@ pub(crate) struct Loaded {
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
     pub(crate) bound: Bound,
-    /// How quick single decisions are; only of a policy.
-    pub(crate) pace: Pace,
+    /// Instances for single decisions; only of a policy.
+    pub(crate) deciders: Deciders,
 }
 
 /// A component compiled and linked by its contract.
@@ -213,39 +210,15 @@ impl Component {
         Searcher::open(self.loaded.clone(), index).await
     }
 
-    /// Decide for contents, in their order; `choose` for one, `choose-many` for more, in one fresh instance.
+    /// Decide for contents, in their order: `choose` for one, `choose-many` for more.
     ///
-    /// One decision alone runs on the calling thread once this policy has proven to take less than 50 µs (eight
-    /// times in a row, see `pace.rs`): handing it to another thread and back would take longer. It is bounded
-    /// there by [`Limits::inline_timeout`](crate::Limits::inline_timeout), after which it is stopped and asked
-    /// again on a thread that may block; a policy is a pure function, so asking twice does no harm.
+    /// Several are decided in one fresh instance, on a thread that may block. One alone is decided in an instance
+    /// that waits warm, for that is what a save does: see `decide.rs` for why, and for the thread it runs on.
     ///
     /// # Errors
     /// As [`build_corpus`](Self::build_corpus); [`Error::Malformed`] for a level outside its codec's range.
     pub async fn choose(&self, profiles: &[PolicyProfile], config: &str) -> Result<Vec<Choice>, Error> {
-        let loaded = &self.loaded;
-        loaded.policy()?;
-        if profiles.is_empty() {
-            return Ok(Vec::new());
-        }
-        let alone = profiles.len() == 1;
-        let site = Arc::new(loaded.site("choose"));
-        if alone && loaded.pace.is_quick() {
-            let limits = &loaded.shared.limits;
-            let timeout = limits.inline_timeout.min(limits.query_timeout);
-            let deadline = Deadline::after(timeout, LimitKind::QueryTime, Cancelled::default());
-            match loaded.choose(&site, profiles, config, deadline) {
-                Err(Error::Limit { which: LimitKind::QueryTime, .. }) => {}
-                decided => return decided,
-            }
-        }
-        let (theirs, profiles, config) = (loaded.clone(), profiles.to_vec(), config.to_owned());
-        on_query_thread(&loaded.shared, &site.clone(), move |cancelled| {
-            let timeout = theirs.shared.limits.query_timeout;
-            let deadline = Deadline::after(timeout, LimitKind::QueryTime, cancelled);
-            theirs.choose(&site, &profiles, &config, deadline)
-        })
-        .await
+        decide::choose(&self.loaded, profiles, config).await
     }
 }
 
@@ -258,7 +231,7 @@ impl Loaded {
         Site { component: self.label(), contract: Some(self.contract.clone()), stage }
     }
 
-    fn corpus(&self) -> Result<&corpus::Pre<Job>, Error> {
+    pub(crate) fn corpus(&self) -> Result<&corpus::Pre<Job>, Error> {
         match &self.bound {
             Bound::Corpus(pre) => Ok(pre),
             _ => Err(self.wrong_contract(ContractKind::Corpus)),
@@ -273,7 +246,7 @@ impl Loaded {
         }
     }
 
-    fn policy(&self) -> Result<&policy::Pre<Job>, Error> {
+    pub(crate) fn policy(&self) -> Result<&policy::Pre<Job>, Error> {
         match &self.bound {
             Bound::Policy(pre) => Ok(pre),
             _ => Err(self.wrong_contract(ContractKind::Policy)),
@@ -282,37 +255,6 @@ impl Loaded {
 
     fn wrong_contract(&self, expected: ContractKind) -> Error {
         Error::WrongContract { at: Box::new(self.site("call")), expected: expected.package() }
-    }
-
-    /// One decision or a batch, in a fresh store, on this thread.
-    fn choose(
-        &self,
-        site: &Arc<Site>,
-        profiles: &[PolicyProfile],
-        config: &str,
-        deadline: Deadline,
-    ) -> Result<Vec<Choice>, Error> {
-        let pre = self.policy()?;
-        let limits = &self.shared.limits;
-        let _ticking = self.shared.engines.ticker.in_flight();
-        let started = Instant::now();
-        let job = Job::new(site.clone(), Vec::new(), limits, deadline);
-        let mut store = store(pre.engine(), limits, job);
-        let answer = policy::choose(pre, &mut store, profiles, config);
-        let proposals = answer
-            .map_err(|error| stopped(&error, site, limits, store.data_mut()))
-            .and_then(|answer| answer.map_err(|text| said(text, site)));
-        drop(store);
-        if profiles.len() == 1 {
-            self.pace.learn(started.elapsed());
-        }
-        let malformed = |text| Error::Malformed { at: Box::new(Site::clone(site)), text };
-        let proposals = proposals?;
-        if proposals.len() != profiles.len() {
-            return Err(malformed(format!("{} choices for {} profiles", proposals.len(), profiles.len())));
-        }
-        let checked = proposals.into_iter().map(answers::check_choice);
-        checked.collect::<Result<_, _>>().map_err(malformed)
     }
 
     fn job(self: &Arc<Self>, stage: &'static str, inputs: Vec<Input>) -> Result<BuilderJob, Error> {
@@ -327,131 +269,5 @@ impl Loaded {
             });
         }
         Ok(BuilderJob { loaded: self.clone(), site: Arc::new(site), inputs })
-    }
-}
-
-/// A builder's job that waits for its turn.
-struct BuilderJob {
-    loaded: Arc<Loaded>,
-    site: Arc<Site>,
-    inputs: Vec<Input>,
-}
-
-impl BuilderJob {
-    async fn run<T: Send + 'static>(
-        self,
-        work: impl FnOnce(&mut Running) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let shared = self.loaded.shared.clone();
-        let turn = shared.builders.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let cancelled = Cancelled::default();
-        let _cancel = CancelOnDrop(cancelled.clone());
-        let site = self.site.clone();
-        let span = tracing::Span::current();
-        let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn; // kept until the guest has ended, even if nobody waits for it
-            span.in_scope(|| work(&mut Running::new(self, cancelled)))
-        });
-        task.await.unwrap_or_else(|error| Err(gone(error, &site)))
-    }
-}
-
-/// A builder's job under way, on a thread that may block.
-struct Running {
-    loaded: Arc<Loaded>,
-    site: Arc<Site>,
-    store: Store<Job>,
-    input_bytes: u64,
-    call_ms: f64,
-}
-
-impl Running {
-    fn new(job: BuilderJob, cancelled: Cancelled) -> Self {
-        let BuilderJob { loaded, site, inputs } = job;
-        let limits = &loaded.shared.limits;
-        let input_bytes = inputs.iter().map(|input| input.bytes.len() as u64).sum();
-        let deadline = Deadline::after(limits.call_timeout, LimitKind::CallTime, cancelled);
-        let job = Job::new(site.clone(), inputs, limits, deadline);
-        Self { store: store(loaded.bound.engine(), limits, job), loaded, site, input_bytes, call_ms: 0.0 }
-    }
-
-    fn call<T>(
-        &mut self,
-        guest: impl FnOnce(&mut Store<Job>) -> wasmtime::Result<Result<T, Said>>,
-    ) -> Result<T, Error> {
-        let shared = self.loaded.shared.clone();
-        let _ticking = shared.engines.ticker.in_flight();
-        let started = Instant::now();
-        let answer = guest(&mut self.store);
-        self.call_ms = started.elapsed().as_secs_f64() * 1e3;
-        let job = self.store.data_mut();
-        answer
-            .map_err(|error| stopped(&error, &self.site, &shared.limits, job))?
-            .map_err(|text| said(text, &self.site))
-    }
-
-    fn malformed(&self, text: String) -> Error {
-        Error::Malformed { at: Box::new(Site::clone(&self.site)), text }
-    }
-
-    fn built<S>(&mut self, statistics: S) -> Built<S> {
-        let job = self.store.data_mut();
-        job.take_log();
-        let memory_bytes = job.memory_bytes();
-        let bytes = job.take_output();
-        Built {
-            digest: Digest::of(&bytes),
-            bytes,
-            statistics,
-            call_ms: self.call_ms,
-            input_bytes: self.input_bytes,
-            memory_bytes,
-        }
-    }
-
-    fn corpus_built(&mut self, claim: &corpus::Claim) -> Result<Built<CorpusStatistics>, Error> {
-        let built = self.built(());
-        let fault = |text: String| self.malformed(format!("the output is no corpus: {text}"));
-        let statistics = check_corpus(&built.bytes).map_err(fault)?;
-        let counted = (statistics.vocabulary_size, statistics.total_tokens);
-        if counted != (claim.vocabulary_size, claim.total_tokens) {
-            return Err(self.malformed(format!(
-                "it says {} words and {} tokens, but wrote {} and {}",
-                claim.vocabulary_size, claim.total_tokens, counted.0, counted.1
-            )));
-        }
-        Ok(Built {
-            bytes: built.bytes,
-            digest: built.digest,
-            statistics,
-            call_ms: built.call_ms,
-            input_bytes: built.input_bytes,
-            memory_bytes: built.memory_bytes,
-        })
-    }
-}
-
-/// Run a search or a decision on a thread that may block, when it is its turn.
-pub(crate) async fn on_query_thread<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    site: &Site,
-    work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let turn = shared.queries.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let cancelled = Cancelled::default();
-    let _cancel = CancelOnDrop(cancelled.clone());
-    let span = tracing::Span::current();
-    let task = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        span.in_scope(|| work(cancelled))
-    });
-    task.await.unwrap_or_else(|error| Err(gone(error, site)))
-}
-
-/// A thread's job ended without a result: it was cancelled at shutdown, or the host panicked there.
-pub(crate) fn gone(error: JoinError, site: &Site) -> Error {
-    match error.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(_) => Error::Cancelled { at: Box::new(site.clone()) },
     }
 }

@@ -12,7 +12,7 @@ use crate::contract::{
     policy_v0_1 as policy,
 };
 use crate::error::{Error, Site};
-use crate::instance::{Cancelled, Deadline, Job, store};
+use crate::instance::{Deadline, Job, store};
 use crate::limits::LimitKind;
 use crate::runtime::Shared;
 use crate::stopped::stopped;
@@ -27,10 +27,9 @@ pub(crate) fn describe(
     shared: &Shared,
     bound: &Bound,
     site: &Site,
-    cancelled: Cancelled,
 ) -> Result<(Description, Vec<Mode>), Error> {
     let limits = &shared.limits;
-    let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, cancelled);
+    let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, None);
     let job = Job::new(Arc::new(site.clone()), Vec::new(), limits, deadline);
     let mut store = store(bound.engine(), limits, job);
     let _ticking = shared.engines.ticker.in_flight();

@@ -193,6 +193,11 @@ impl Error {
         )
     }
 
+    /// Whether it is a stop at a certain limit.
+    pub fn is_limit(&self, kind: LimitKind) -> bool {
+        matches!(self, Self::Limit { which, .. } if *which == kind)
+    }
+
     /// What the guest left behind, for a trap or a limit.
     pub fn traces(&self) -> Option<&Traces> {
         match self {

@@ -58,11 +58,12 @@ pub(crate) struct Deadline {
     at: Instant,
     timeout: Duration,
     which: LimitKind,
-    cancelled: Cancelled,
+    /// Absent where the caller cannot go away: on its own thread.
+    cancelled: Option<Cancelled>,
 }
 
 impl Deadline {
-    pub(crate) fn after(timeout: Duration, which: LimitKind, cancelled: Cancelled) -> Self {
+    pub(crate) fn after(timeout: Duration, which: LimitKind, cancelled: Option<Cancelled>) -> Self {
         let now = Instant::now();
         // A sum beyond what the clock can tell is a century away or more.
         let at = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(1 << 31));
@@ -70,7 +71,8 @@ impl Deadline {
     }
 
     fn check(&self) -> Result<(), Stop> {
-        if self.cancelled.0.load(Ordering::Relaxed) {
+        let cancelled = |cancelled: &Cancelled| cancelled.0.load(Ordering::Relaxed);
+        if self.cancelled.as_ref().is_some_and(cancelled) {
             return Err(Stop::Cancelled);
         }
         if Instant::now() < self.at {

@@ -41,6 +41,9 @@ pub struct Limits {
     pub log_bytes_max: u64,
     /// Bytes of a component's file. Default 64 MiB: a Python guest has 18 MB.
     pub component_bytes_max: u64,
+    /// Bytes of compiled code kept on disk; beyond it the oldest goes. Default 1 GiB: code is about four times
+    /// the component, so that is a hundred versions of a 2.5 MB component.
+    pub compiled_bytes_max: u64,
     /// Inputs of one job. Default 65,536; each is a handle and an entry of a list (4 bytes) in the guest.
     pub inputs_max: u64,
     /// Builders at once. Default: the processors, since a builder keeps one busy.
@@ -69,6 +72,7 @@ impl Default for Limits {
             call_bytes_max: 128 << 20,
             log_bytes_max: 256 << 10,
             component_bytes_max: 64 << 20,
+            compiled_bytes_max: 1 << 30,
             inputs_max: 65_536,
             instances_max: processors,
             searchers_max: processors,
@@ -91,6 +95,7 @@ impl Limits {
             ("output_bytes_max", self.output_bytes_max),
             ("call_bytes_max", self.call_bytes_max),
             ("component_bytes_max", self.component_bytes_max),
+            ("compiled_bytes_max", self.compiled_bytes_max),
             ("inputs_max", self.inputs_max),
             ("instances_max", self.instances_max as u64),
             ("searchers_max", self.searchers_max as u64),

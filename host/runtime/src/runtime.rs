@@ -8,14 +8,14 @@ use tokio::sync::Semaphore;
 use wasmtime::component::Component as Compiled;
 
 use crate::compiled::CompiledDir;
-use crate::component::{Bound, Component, Loaded, gone};
+use crate::component::{Bound, Component, Loaded};
 use crate::contract::{
     Contract, ContractKind, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
 };
 use crate::describe;
 use crate::engine::{EngineKind, Engines, profile};
 use crate::error::{Error, Site, Traces};
-use crate::instance::Cancelled;
+use crate::job::gone;
 use crate::limits::{LimitKind, Limits};
 use crate::outline::outline;
 
@@ -61,7 +61,11 @@ impl Runtime {
         if let Some(text) = limits.fault() {
             return Err(Error::InvalidLimits { text });
         }
-        let compiled_dir = config.compiled_dir.as_deref().map(CompiledDir::open).transpose()?;
+        let compiled_dir = config
+            .compiled_dir
+            .as_deref()
+            .map(|path| CompiledDir::open(path, limits.compiled_bytes_max))
+            .transpose()?;
         let engines = Engines::new(&limits).map_err(|error| Error::Engine { text: format!("{error:#}") })?;
         let shared = Shared {
             engines,
@@ -147,7 +151,7 @@ impl Shared {
             }
         };
         let site = Site { contract: Some(contract.clone()), ..Site::unnamed(digest, "describe") };
-        let (description, modes) = describe::describe(self, &bound, &site, Cancelled::default())?;
+        let (description, modes) = describe::describe(self, &bound, &site)?;
         Ok(Loaded {
             shared: self.clone(),
             digest,
@@ -158,7 +162,7 @@ impl Shared {
             imports: outline.imports,
             exports: outline.exports,
             bound,
-            pace: Default::default(),
+            deciders: Default::default(),
         })
     }
 

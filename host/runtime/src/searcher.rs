@@ -6,11 +6,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Store;
 
 use crate::answers::check_hits;
-use crate::component::{Loaded, on_query_thread};
+use crate::component::Loaded;
 use crate::contract::{HITS_MAX, Hit, Mode, Query, WORD_BYTES_MAX, index_v0_1 as index};
 use crate::error::{Error, Site};
 use crate::input::Input;
 use crate::instance::{Cancelled, Deadline, Job, renew, store};
+use crate::job::on_query_thread;
 use crate::limits::LimitKind;
 use crate::pace::Pace;
 use crate::stopped::{said, stopped};
@@ -58,7 +59,7 @@ impl Searcher {
         });
         let theirs = opened.clone();
         on_query_thread(&opened.loaded.shared, &opened.site, move |cancelled| {
-            let instance = theirs.instance(cancelled)?;
+            let instance = theirs.instance(Some(cancelled))?;
             theirs.idle.lock().push(instance);
             Ok(())
         })
@@ -100,16 +101,16 @@ impl Searcher {
         let warm = pace.is_quick().then(|| shared.idle.lock().pop()).flatten();
         if let Some(instance) = warm {
             let timeout = limits.inline_timeout.min(limits.query_timeout);
-            let answer = shared.search(instance, &query, limit, timeout, Cancelled::default());
+            let answer = shared.search(instance, &query, limit, timeout, None);
             match answer {
-                Err(Error::Limit { which: LimitKind::QueryTime, .. }) => {}
+                Err(error) if error.is_limit(LimitKind::QueryTime) => {}
                 answer => return answer,
             }
         }
         let theirs = shared.clone();
         let timeout = limits.query_timeout;
         on_query_thread(&shared.loaded.shared, &shared.site, move |cancelled| {
-            theirs.search_anyhow(turn, &query, limit, timeout, cancelled)
+            theirs.search_anyhow(turn, &query, limit, timeout, Some(cancelled))
         })
         .await
     }
@@ -142,7 +143,7 @@ impl Opened {
     }
 
     /// A new instance that has read the index. Reading takes time: only on threads that may block.
-    fn instance(&self, cancelled: Cancelled) -> Result<Instance, Error> {
+    fn instance(&self, cancelled: Option<Cancelled>) -> Result<Instance, Error> {
         let shared = &self.loaded.shared;
         let limits = &shared.limits;
         let (_, pre) = self.loaded.index()?;
@@ -164,7 +165,7 @@ impl Opened {
         query: &Query,
         limit: u32,
         timeout: Duration,
-        cancelled: Cancelled,
+        cancelled: Option<Cancelled>,
     ) -> Result<Vec<Hit>, Error> {
         let _turn = turn; // kept until the guest has ended, even if nobody waits for it
         let idle = self.idle.lock().pop();
@@ -182,7 +183,7 @@ impl Opened {
         query: &Query,
         limit: u32,
         timeout: Duration,
-        cancelled: Cancelled,
+        cancelled: Option<Cancelled>,
     ) -> Result<Vec<Hit>, Error> {
         let shared = &self.loaded.shared;
         let started = Instant::now();

@@ -367,10 +367,14 @@ impl DiskNamespace {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        // The length is the row's, which is at most 1 GiB and was compared with the file's at open; a file that was
-        // changed since has another checksum.
-        let mut stored = Vec::with_capacity(usize::try_from(meta.stored_bytes)?);
-        file.by_ref().take(meta.stored_bytes).read_to_end(&mut stored)?;
+        // The length is the row's, which was compared with the file's at open; a file that was changed since is too short
+        // or has another checksum. One read, into memory that the allocator zeroed: `read_to_end` would take several.
+        let mut stored = vec![0; usize::try_from(meta.stored_bytes)?];
+        match file.read_exact(&mut stored) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
         Ok(Some(stored.into()))
     }
 }

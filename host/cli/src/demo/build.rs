@@ -23,7 +23,7 @@ pub(super) fn request(text: &Text, content: impl Into<Bytes>) -> Result<SaveRequ
         publication_year: Some(entry.year),
         genres: ["speech".to_owned()].into(),
         source: Some(entry.source.clone()),
-        text_hash: None,
+        text_hash: Some(entry.sha256),
         text_size_bytes: 0,
         statistics: None,
     };

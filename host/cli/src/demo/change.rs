@@ -89,7 +89,7 @@ async fn why(story: &mut Story<'_>) -> Result<()> {
     let (Some(build), Some((_, step))) = (&why.build, why.steps.first()) else { return Ok(()) };
     let by = build.component.as_ref().map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
     let verb = match step.fate {
-        Fate::MemoHit { .. } => "was remembered",
+        Fate::MemoHit { .. } => "was remembered from a build",
         Fate::CutOff => "was cut off",
         _ => "was built",
     };

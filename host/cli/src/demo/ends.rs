@@ -46,8 +46,7 @@ pub(super) async fn ledger(story: &mut Story<'_>) -> Result<()> {
     add("blobs", Cell::count(held.blobs));
     add("builds remembered", Cell::count(held.memos));
     add("bytes of all versions", Cell::bytes(held.raw_bytes));
-    add("without repetitions", Cell::bytes(held.blob_raw_bytes + held.inline_bytes));
-    add("on disk, compressed", Cell::bytes(stored));
+    add("stored, with all that is remembered", Cell::bytes(stored));
     story.table(table)?;
     story.figures(&format!("{:.1} × less than every version by itself", held.raw_bytes as f64 / stored.max(1) as f64))?;
     let [built, memo, cut_off] = story.steps.map(|steps| count(steps as u64));

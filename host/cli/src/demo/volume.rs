@@ -42,14 +42,12 @@ pub(super) async fn batch(story: &mut Story<'_>) -> Result<()> {
     let batch_ms = since(started) / batched.max(1) as f64;
     new += saved.iter().filter(|saved| saved.is_new).count();
     story.figures(&format!("{} one by one: {} each", count(singles as u64), milliseconds(single_ms)))?;
-    story.figures(&format!(
-        "{} in one atomic batch: {} each, {:.0} × faster",
-        count(batched as u64),
-        milliseconds(batch_ms),
-        single_ms / batch_ms.max(f64::MIN_POSITIVE),
-    ))?;
+    let times = format!("{:.1} × faster", single_ms / batch_ms.max(f64::MIN_POSITIVE));
+    let times = if new == singles + batched { times } else { "compared with what is there".to_owned() };
+    story.figures(&format!("{} in one atomic batch: {} each, {times}", count(batched as u64), milliseconds(batch_ms)))?;
     if new < singles + batched {
-        story.figures(&format!("{} of them were there already, and made no new version", count((singles + batched - new) as u64)))?;
+        let known = (singles + batched - new) as u64;
+        story.figures(&format!("{} of them were there already: no new version, nothing written", count(known)))?;
     }
     story.keep("batch", json!({
         "singles": singles, "single_ms": single_ms, "batched": batched, "batch_ms": batch_ms, "new": new,

@@ -13,6 +13,11 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
+/// `1 word`, `12,345 words`.
+pub(crate) fn plural(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// `512 B`, `1.5 MB`: powers of 1,000, three digits.
 pub(crate) fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
@@ -56,6 +61,7 @@ mod tests {
     fn figures_are_short() {
         let counts: Vec<String> = [0, 999, 1000, 1_234_567].map(count).to_vec();
         assert_eq!(counts, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!((plural(1, "word"), plural(0, "word")), ("1 word".to_owned(), "0 words".to_owned()));
         let sizes: Vec<String> = [0, 999, 1000, 999_499, 999_500, 1_535_336].map(bytes).to_vec();
         assert_eq!(sizes, ["0 B", "999 B", "1.00 kB", "999 kB", "1.00 MB", "1.54 MB"]);
         let times: Vec<String> = [0.0004, 0.05, 0.5, 12.34, 999.0, 1500.0].map(milliseconds).to_vec();

@@ -8,7 +8,7 @@ use floret_store::ListQuery;
 use serde_json::Value;
 
 use crate::given::{self, usage};
-use crate::out::{Out, Tone, count};
+use crate::out::{Out, Tone, plural};
 use crate::report;
 use crate::run::Context;
 
@@ -178,10 +178,10 @@ async fn tree(args: Tree, context: &mut Context) -> Result<()> {
 fn draw(out: &mut Out, tree: &CorpusTree, last: &mut Vec<bool>, texts: bool) -> Result<()> {
     let name = out.paint(Tone::Name, &tree.version.to_string());
     let figures = format!(
-        "{} words, {} tokens, {} texts",
-        count(tree.vocabulary_size),
-        count(tree.total_tokens),
-        count(tree.documents.len() as u64),
+        "{}, {}, {}",
+        plural(tree.vocabulary_size, "word"),
+        plural(tree.total_tokens, "token"),
+        plural(tree.documents.len() as u64, "text"),
     );
     let sentence = format!("{}{name}  {}", branch(last), out.paint(Tone::Faint, &figures));
     let fields = [

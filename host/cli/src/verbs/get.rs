@@ -2,13 +2,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use floret_model::{ResourceKey, Version};
+use floret_model::{CompressionType, ResourceKey, Version};
 use floret_pipeline::{Floret, Freshness, Selector, VersionDocument};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::given::{name, usage};
-use crate::out::{Cell, Out, Table, Tone};
+use crate::out::{Cell, Out, Table, Tone, plural};
 use crate::run::Context;
 
 /// Read a version: its content, or with --info or --json what is known of it.
@@ -93,15 +93,14 @@ fn fields(document: &VersionDocument) -> Table {
     add("created", Cell::text(&info.created_at));
     add("sha256", Cell::text(info.data_hash));
     add("media type", Cell::text(&document.media_type));
-    let stored = format!(
-        "{} bytes, stored as {} in {} bytes{}",
-        location.size_bytes,
-        location.compression,
-        location.size_compressed,
-        if document.content_inline { ", inline" } else { "" },
-    );
-    add("content", Cell::text(stored));
-    for (field, value) in &document.metadata {
+    let stored = match location.compression {
+        CompressionType::None => "as they are".to_owned(),
+        compression => format!("as {compression} in {}", plural(location.size_compressed, "byte")),
+    };
+    let place = if document.content_inline { ", inline" } else { "" };
+    add("content", Cell::text(format!("{}, stored {stored}{place}", plural(location.size_bytes, "byte"))));
+    let told = |value: &Value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty());
+    for (field, value) in document.metadata.iter().filter(|(_, value)| told(value)) {
         let text = match value {
             Value::String(text) => text.clone(),
             value => value.to_string(),
@@ -124,7 +123,7 @@ fn fields(document: &VersionDocument) -> Table {
     if let Some(policy) = &document.policy {
         add("policy", Cell::text(format!("{}: {}", policy.policy, policy.reason)));
     }
-    add("read", Cell::text(format!("{} times", document.access_count)));
+    add("read", Cell::text(plural(document.access_count, "time")));
     if let Some(at) = &document.dropped_at {
         add("dropped", Cell::text(at).tone(Tone::Bad));
     }

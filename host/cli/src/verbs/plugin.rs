@@ -2,13 +2,13 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use floret_model::TypedMetadata;
+use floret_model::{ResourceType, TypedMetadata};
 use floret_pipeline::{Binding, Floret, Inspected, Saved};
 use serde_json::{Value, json};
 
 use crate::given;
 use crate::open::built_in_digest;
-use crate::out::{Cell, Out, Table, Tone, bytes};
+use crate::out::{Cell, Out, Table, Tone, bytes, plural};
 use crate::report;
 use crate::run::Context;
 use crate::work::Bars;
@@ -113,7 +113,8 @@ async fn tell(host: &Floret, saved: &Saved, cascade: bool, out: &mut Out, bars: 
         TypedMetadata::Binding(binding) => format!("{} is bound to {}", binding.component, version.key.resource_id),
         _ => String::new(),
     };
-    let (word, tone) = if saved.is_new { ("installed", Tone::Good) } else { ("unchanged", Tone::Faint) };
+    let done = if version.key.resource_type == ResourceType::binding() { "bound" } else { "installed" };
+    let (word, tone) = if saved.is_new { (done, Tone::Good) } else { ("unchanged", Tone::Faint) };
     let sentence = format!("{} {reference}: {what}", out.paint(tone, word));
     let state = if saved.is_new { "new" } else { "unchanged" };
     out.fact(&sentence, &[state, &reference, &version.data_hash.to_string()])?;
@@ -136,10 +137,9 @@ async fn tell(host: &Floret, saved: &Saved, cascade: bool, out: &mut Out, bars: 
         Some(report) => report::show(out, report),
         None if plan.steps.is_empty() || !saved.is_new => Ok(()),
         None => out.aside(&format!(
-            "{} resources were built with what was there before and stay as they are; `floret plan '{}'` lists them, `floret cascade '{}'` rebuilds them",
-            plan.steps.len(),
-            version.key,
-            version.key,
+            "what it built stays as it is ({}): `floret plan {key}` lists it, `floret cascade {key}` rebuilds it",
+            plural(plan.steps.len() as u64, "resource"),
+            key = version.key,
         )),
     })
 }

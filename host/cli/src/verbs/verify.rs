@@ -4,7 +4,7 @@ use floret_store::{VerifyOptions, VerifyReport};
 use serde_json::json;
 
 use crate::failure::Failure;
-use crate::out::{Cell, Out, Table, Tone, bytes, count};
+use crate::out::{Cell, Out, Table, Tone, bytes, count, plural};
 use crate::run::Context;
 
 /// Check every invariant of the store, and hash every content again.
@@ -49,12 +49,12 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
 fn verdict(report: &VerifyReport, rebuilt: Option<&RebuildReport>) -> String {
     let differing = rebuilt.map_or(0, |rebuilt| rebuilt.mismatches().count());
     match (report.problem_count, differing) {
-        (problems, 0) => format!("{} problems were found in the store", count(problems)),
-        (0, differing) => format!("{} versions come out differently when they are built again", count(differing as u64)),
+        (problems, 0) => format!("the store is not sound: {}", plural(problems, "problem")),
+        (0, differing) => format!("{} differ when built again", plural(differing as u64, "version")),
         (problems, differing) => format!(
-            "{} problems were found in the store, and {} versions come out differently when they are built again",
-            count(problems),
-            count(differing as u64),
+            "the store is not sound: {}; {} differ when built again",
+            plural(problems, "problem"),
+            plural(differing as u64, "version"),
         ),
     }
 }
@@ -66,19 +66,19 @@ fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
     }
     out.table(&table)?;
     if report.problem_count > report.problems.len() as u64 {
-        out.aside(&format!("… {} problems in all", count(report.problem_count)))?;
+        out.aside(&format!("… {} in all", plural(report.problem_count, "problem")))?;
     }
     let verdict = match report.is_clean() {
         true => out.paint(Tone::Good, "sound"),
         false => out.paint(Tone::Bad, "not sound"),
     };
     let sentence = format!(
-        "{verdict}: {} resources, {} versions, {} dependencies, {} inline contents, {} blobs, {} hashed",
-        count(report.resources),
-        count(report.versions),
+        "{verdict}: {}, {}, {} dependencies, {}, {}, {} hashed",
+        plural(report.resources, "resource"),
+        plural(report.versions, "version"),
         count(report.dependencies),
-        count(report.inline_contents),
-        count(report.blobs),
+        plural(report.inline_contents, "inline content"),
+        plural(report.blobs, "blob"),
         bytes(report.rehashed_bytes),
     );
     let state = if report.is_clean() { "sound" } else { "unsound" };

@@ -34,11 +34,11 @@ fn built(out: &mut Out, why: &Why) -> Result<()> {
         return out.fact(&sentence, &["saved", &why.version.to_string()]);
     };
     let by = build.component.as_ref().map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
-    let how = match build.from_memo {
-        true => "remembered from an earlier build by",
-        false => "built by",
+    let took = milliseconds(build.build_time_ms);
+    let sentence = match build.from_memo {
+        true => format!("{name} was taken from memo: an earlier build by {by}, which took {took}"),
+        false => format!("{name} was built by {by} in {took}"),
     };
-    let sentence = format!("{name} was {how} {by} in {}", milliseconds(build.build_time_ms));
     let fields = ["built", &why.version.to_string(), &by, &build.recipe.to_string()].map(str::to_owned);
     out.fact(&sentence, &fields.each_ref().map(String::as_str))?;
     let mut table = Table::new(&["from", "as", "sha256"]).indented(2);

@@ -26,8 +26,8 @@ mod bindings {
         },
     });
 }
-pub(crate) use bindings::PolicyComponentPre as Pre;
 use bindings::exports::floret::policy::compression;
+pub(crate) use bindings::{PolicyComponent as Guest, PolicyComponentPre as Pre};
 
 /// A choice as the guest made it, its level not yet checked.
 pub(crate) struct Proposal {
@@ -48,19 +48,26 @@ pub(crate) fn describe(pre: &Pre<Job>, store: &mut Store<Job>) -> wasmtime::Resu
     guest.floret_policy_compression().call_describe(store)
 }
 
-/// `choose` for one profile, `choose-many` for any other number of them.
+/// `choose`: for one content.
 pub(crate) fn choose(
-    pre: &Pre<Job>,
+    guest: &Guest,
+    store: &mut Store<Job>,
+    profile: &PolicyProfile,
+    config: &str,
+) -> wasmtime::Result<Result<Proposal, Said>> {
+    let policy = guest.floret_policy_compression();
+    let answer = policy.call_choose(store, &profile.into(), config)?;
+    Ok(answer.map(Proposal::from).map_err(Said::from))
+}
+
+/// `choose-many`: for several contents.
+pub(crate) fn choose_many(
+    guest: &Guest,
     store: &mut Store<Job>,
     profiles: &[PolicyProfile],
     config: &str,
 ) -> wasmtime::Result<Result<Vec<Proposal>, Said>> {
-    let guest = pre.instantiate(&mut *store)?;
     let policy = guest.floret_policy_compression();
-    if let [profile] = profiles {
-        let answer = policy.call_choose(store, &profile.into(), config)?;
-        return Ok(answer.map(|choice| vec![choice.into()]).map_err(Said::from));
-    }
     let profiles: Vec<_> = profiles.iter().map(compression::Profile::from).collect();
     let answer = policy.call_choose_many(store, &profiles, config)?;
     let proposals = answer.map(|choices| choices.into_iter().map(Proposal::from).collect());

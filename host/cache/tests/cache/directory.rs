@@ -1,17 +1,15 @@
 //! C12, O6 and O7: the directory, crashes, warming, and memory that moves.
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::{config, open, temporary, try_open};
 use bytes::Bytes;
 use floret_cache::{Cache, DiskState, Error, Lookup, NamespaceConfig, PutOptions, SystemClock, Warmed};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
-use support::{config, open, temporary, try_open};
 
 const PLAIN: PutOptions = PutOptions { ttl: None, ticket: None };
 
@@ -22,7 +20,7 @@ fn disk_only() -> NamespaceConfig {
 /// The value that belongs to a key: any other is damage.
 fn value_of(number: u32) -> Bytes {
     let mut rng = StdRng::seed_from_u64(number.into());
-    let mut value = vec![0; if number % 5 == 0 { 90_000 } else { 700 }];
+    let mut value = vec![0; if number.is_multiple_of(5) { 90_000 } else { 700 }];
     rng.fill_bytes(&mut value);
     value.into()
 }
@@ -212,7 +210,7 @@ async fn c12_a_directory_that_cannot_be_written_leaves_a_cache_in_memory() {
 
 /// Not a test by itself: what the next one starts as a process of its own, and kills.
 #[tokio::test]
-async fn c12_child_that_writes_until_it_is_killed() {
+async fn child_that_writes_until_it_is_killed() {
     let Some(directory) = std::env::var_os("FLORET_CACHE_TEST_DIRECTORY") else {
         return;
     };
@@ -236,7 +234,7 @@ async fn c12_kill_9_leaves_only_whole_entries() {
     let mut rng = StdRng::seed_from_u64(9);
     for round in 0..20 {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "c12_child_that_writes_until_it_is_killed", "--nocapture"])
+            .args(["--exact", "directory::child_that_writes_until_it_is_killed", "--nocapture"])
             .env("FLORET_CACHE_TEST_DIRECTORY", directory.path())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,15 +1,13 @@
 //! C1–C8, C10 and C11: what the two tiers promise together.
 
-mod support;
-
 use std::time::Duration;
 
+use crate::support::{open, temporary};
 use bytes::Bytes;
 use floret_cache::{
     Compression, DiskState, ENTRY_OVERHEAD_BYTES, Error, Invalidated, LoadError, Lookup, NamespaceConfig,
     Pattern, Put, PutOptions,
 };
-use support::{open, temporary};
 
 const PLAIN: PutOptions = PutOptions { ttl: None, ticket: None };
 
