@@ -1,7 +1,7 @@
 //! The real binary and what it says of bad input: one error, and an exit code for each kind of it.
 
 use floret_tests::cli::Cli;
-use floret_tests::{guest, component};
+use floret_tests::{component, guest};
 
 #[test]
 fn what_is_asked_for_badly_ends_with_2_and_what_is_not_there_with_3() {
@@ -12,7 +12,11 @@ fn what_is_asked_for_badly_ends_with_2_and_what_is_not_there_with_3() {
     let latin1 = latin1.to_str().unwrap();
     cli.run(&["save", "literature/t", text]).ok();
     for (args, code, words) in [
-        (&["save", "literature/l", latin1][..], 2, &["literature/l is not UTF-8", "0xe9", "convert the text"][..]),
+        (
+            &["save", "literature/l", latin1][..],
+            2,
+            &["literature/l is not UTF-8", "0xe9", "convert the text"][..],
+        ),
         (&["save", "melody/x", text], 2, &["unknown resource type \"melody\"", "dictionary", "`types`"]),
         (&["save", "corpus/x", text], 2, &["corpus/x cannot be saved as it is", "`floret corpus create`"]),
         (&["save", "nowhere:literature/x", text], 2, &["unknown namespace \"nowhere\"", "default, plugins"]),
@@ -27,9 +31,17 @@ fn what_is_asked_for_badly_ends_with_2_and_what_is_not_there_with_3() {
         (&["build", "trie/x", "--from", "corpus/nobody"], 3, &["corpus/nobody"]),
         (&["search", "literature/t", "word"], 2, &["literature/t cannot be searched"]),
         (&["plugin", "bind", "trie", "nobody"], 3, &["no component named \"nobody\"", "trie-fst"]),
-        (&["plugin", "bind", "corpus", "corpus-text", "--set", "min_count=many"], 2, &["corpus-text", "/min_count"]),
+        (
+            &["plugin", "bind", "corpus", "corpus-text", "--set", "min_count=many"],
+            2,
+            &["corpus-text", "/min_count"],
+        ),
         (&["plugin", "bind", "trie", "corpus-text"], 2, &["floret:corpus@0.1.0", "needs floret:index"]),
-        (&["save", "literature/t", text, "--if-latest", "none"], 4, &["literature/t has moved on", "found @1"]),
+        (
+            &["save", "literature/t", text, "--if-latest", "none"],
+            4,
+            &["literature/t has moved on", "found @1"],
+        ),
         (&["frobnicate"], 2, &["frobnicate"]),
         (&["get"], 2, &["TYPE/ID"]),
     ] {
@@ -91,7 +103,9 @@ fn what_is_no_component_ends_with_5_and_is_not_installed() {
 
 #[test]
 fn a_component_that_breaks_ends_with_5_and_keeps_what_was_saved() {
-    let cli = Cli::configured("[limits]\ncall_timeout = \"1s\"\nmemory_bytes_max = \"64 MiB\"\noutput_bytes_max = \"4 MiB\"\n");
+    let cli = Cli::configured(
+        "[limits]\ncall_timeout = \"1s\"\nmemory_bytes_max = \"64 MiB\"\noutput_bytes_max = \"4 MiB\"\n",
+    );
     cli.save("literature/t", b"some words");
     cli.run(&["corpus", "create", "corpus/c", "--text", "literature/t"]).ok();
     cli.run(&["build", "trie/c", "--from", "corpus/c"]).ok();
@@ -110,14 +124,21 @@ fn a_component_that_breaks_ends_with_5_and_keeps_what_was_saved() {
         cli.run(&["plugin", "bind", "trie", "misbehave-index", "--set", &format!("mode={mode}")]).ok();
         let ran = cli.run_with(&["save", "literature/t", "-"], format!("round {round}").as_bytes());
         let ran = ran.fails(5, &["trie/c: misbehave-index@0.1.0", words, "nothing was published"]);
-        assert!(ran.err.contains("what was saved is kept") && ran.err.contains("floret cascade 'literature/t'"));
+        assert!(
+            ran.err.contains("what was saved is kept") && ran.err.contains("floret cascade 'literature/t'")
+        );
         let kept = cli.run(&["get", "literature/t"]).ok();
         assert_eq!(kept.text(), format!("round {round}"));
         cli.verify();
     }
     cli.run(&["plugin", "bind", "trie", "trie-fst"]).ok();
     let report = cli.run(&["--json", "cascade", "literature/t"]).ok().json();
-    let fates: Vec<&str> = report["steps"].as_array().unwrap().iter().map(|step| step["fate"].as_str().or(step["fate"]["fate"].as_str()).unwrap_or("?")).collect();
+    let fates: Vec<&str> = report["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["fate"].as_str().or(step["fate"]["fate"].as_str()).unwrap_or("?"))
+        .collect();
     assert_eq!(fates, ["memo_hit", "built"], "{report}");
     cli.verify();
 }

@@ -61,7 +61,10 @@ async fn check_builders(modes: &[(&str, &[&str])]) {
         save_text(&host, "a", &format!("words of round {round}")).await.unwrap();
         let error = cascade(&host).await.unwrap_err();
         assert!(matches!(error, Error::Cascade(_)), "{mode}: {error}");
-        assert_told(&error, &["corpus/a: misbehave@0.1.0 (floret:corpus@0.1.0) in build", "nothing was published"]);
+        assert_told(
+            &error,
+            &["corpus/a: misbehave@0.1.0 (floret:corpus@0.1.0) in build", "nothing was published"],
+        );
         assert_told(&error, words);
         assert!(error.to_string().len() < 5_000, "{mode}: {} bytes", error.to_string().len());
         for name in ["corpus/a", "corpus/all", "trie/all", "search/all"] {
@@ -193,16 +196,28 @@ async fn what_is_no_component_of_ours_is_not_installed() {
         ("its beginning", whole.slice(..8), &["sha256:", "is not a WebAssembly component"]),
         ("half of one", whole.slice(..whole.len() / 2), &["is not a WebAssembly component"]),
         ("one but a byte", whole.slice(..whole.len() - 1), &["is not a WebAssembly component"]),
-        ("no contract", wat("(component)"), &["exports no Floret contract", "floret:index", "exports nothing"]),
+        (
+            "no contract",
+            wat("(component)"),
+            &["exports no Floret contract", "floret:index", "exports nothing"],
+        ),
         (
             "two contracts",
             guest("two-contracts").unwrap(),
-            &["exports several contracts", "floret:corpus@0.1.0", "floret:policy@0.1.0", "expected exactly one"],
+            &[
+                "exports several contracts",
+                "floret:corpus@0.1.0",
+                "floret:policy@0.1.0",
+                "expected exactly one",
+            ],
         ),
         (
             "WASI",
             wat(&format!(r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)) {builder})"#)),
-            &["imports wasi:filesystem/preopens@0.2.0, which floret:corpus@0.1.0 does not offer", "build the component without"],
+            &[
+                "imports wasi:filesystem/preopens@0.2.0, which floret:corpus@0.1.0 does not offer",
+                "build the component without",
+            ],
         ),
         (
             "an unknown import",

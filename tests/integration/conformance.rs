@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use floret_runtime::{Component, Limits, Runtime, RuntimeConfig, conformance};
 use floret_tests::cli::Cli;
-use floret_tests::{component, compiled_dir, guest, repository};
+use floret_tests::{compiled_dir, component, guest, repository};
 
 const BUILT_IN: [&str; 5] = ["corpus-text", "trie-fst", "semantic-ngram", "policy-default", "policy-archive"];
 

@@ -161,7 +161,8 @@ fn v4_ids_that_cannot_be_used_say_why_and_what_can() {
         error
     };
     for control in ["a\nb", "a\0b", "\u{1b}[31m", "a\u{7f}", "\u{85}"] {
-        let error = check(&format!("literature/{control}"), &["control character", "1 to 512 bytes of UTF-8"]);
+        let error =
+            check(&format!("literature/{control}"), &["control character", "1 to 512 bytes of UTF-8"]);
         assert!(!error.to_string().contains(control), "it is shown escaped: {error:?}");
     }
     check("literature/", &["it is empty"]);
@@ -179,7 +180,10 @@ async fn c2_unknown_names_are_told_with_those_that_are_known() {
     let host = open(folder.path(), Setup::default()).await.unwrap();
     let error = host.save(raw("melody/x", "?")).await.unwrap_err();
     assert!(matches!(error, Error::UnknownType { .. }), "{error}");
-    assert_told(&error, &["unknown resource type \"melody\"", "dictionary", "literature", "add it to `types`"]);
+    assert_told(
+        &error,
+        &["unknown resource type \"melody\"", "dictionary", "literature", "add it to `types`"],
+    );
     for type_made in ["corpus/x", "trie/x", "search/x", "plugins:plugin/x", "plugins:binding/x"] {
         let error = host.save(raw(type_made, "?")).await.unwrap_err();
         assert_told(&error, &[type_made, "cannot be saved as it is", "use `floret "]);
@@ -225,8 +229,7 @@ async fn configurations_that_break_the_schema_are_refused_by_member() {
     }
     let mut build = derived("semantic/all", "corpus", &["corpus/all"]);
     build.spec.config = config(json!({"dimension": -1}));
-    let change =
-        floret_pipeline::Change { builds: vec![build], ..floret_pipeline::Change::default() };
+    let change = floret_pipeline::Change { builds: vec![build], ..floret_pipeline::Change::default() };
     let error = host.apply(change, &Progress::default()).await.unwrap_err();
     assert_told(&error, &["semantic/all", "semantic-ngram", "/dimension", "nothing was published"]);
     let error = host

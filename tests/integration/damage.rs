@@ -86,7 +86,11 @@ async fn m3_damaged_blobs_are_never_served_and_named_by_verify() {
 async fn h4_a_blob_that_lies_about_itself_is_an_error() {
     let folder = TempDir::new().unwrap();
     let host = open(folder.path(), Setup::default()).await.unwrap();
-    let bomb = floret_store::codec::encode(&vec![0; 64 << 20].into(), floret_model::Codec::new(floret_model::CompressionType::Zstd, 1).unwrap()).unwrap();
+    let bomb = floret_store::codec::encode(
+        &vec![0; 64 << 20].into(),
+        floret_model::Codec::new(floret_model::CompressionType::Zstd, 1).unwrap(),
+    )
+    .unwrap();
     save_text(&host, "t", &long_text("t")).await.unwrap();
     let blob = blob_of(&host, folder.path(), "literature/t").await;
     let length = fs::read(&blob).unwrap().len();
@@ -192,7 +196,8 @@ async fn damaged_compiled_code_is_made_anew() {
     close(open(folder.path(), setup()).await.unwrap()).await;
     let damages = [flip as fn(&Path), truncate, |path| fs::write(path, "scribbled over").unwrap()];
     for (round, damage) in damages.into_iter().enumerate() {
-        let whole: Vec<_> = files(&own).iter().map(|file| (file.clone(), fs::metadata(file).unwrap().len())).collect();
+        let whole: Vec<_> =
+            files(&own).iter().map(|file| (file.clone(), fs::metadata(file).unwrap().len())).collect();
         for (file, _) in &whole {
             damage(file);
         }

@@ -4,9 +4,18 @@
 
 mod batches;
 mod cascades;
+mod commands;
+mod components;
+mod conformance;
+mod contents;
+mod crash;
+mod damage;
+mod interrupt;
 mod layers;
 mod metadata;
+mod places;
 mod searching;
 mod tidy;
 mod trees;
 mod versions;
+mod waiting;

@@ -1,9 +1,9 @@
 //! Many who want the same at once.
 
-use futures::future::{join_all, poll_immediate};
 use floret_pipeline::{Freshness, Selector};
 use floret_tests::gate::Gate;
 use floret_tests::{Setup, key, open, save_text};
+use futures::future::{join_all, poll_immediate};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod gate;
+pub mod journal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

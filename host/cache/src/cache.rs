@@ -131,11 +131,16 @@ impl<V: CacheValue> Cache<V> {
     /// # Errors
     /// [`Error::UnknownNamespace`] if it is not configured.
     pub fn namespace(&self, name: &str) -> Result<NamespaceHandle<V>, Error> {
-        let found = self.0.namespaces.get(name).cloned();
-        found.ok_or_else(|| Error::UnknownNamespace {
+        self.get_namespace(name).cloned().ok_or_else(|| Error::UnknownNamespace {
             name: name.to_owned(),
             known: self.0.namespaces.keys().cloned().collect(),
         })
+    }
+
+    /// A namespace where it is, if it is configured: for hot paths that are told its name anew each time.
+    #[must_use]
+    pub fn get_namespace(&self, name: &str) -> Option<&NamespaceHandle<V>> {
+        self.0.namespaces.get(name)
     }
 
     /// Empties one namespace.

@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
 use crate::verbs::{
-    build, cache, cascade, cleanup, completions, config, corpus, demo, get, list, log, plan, plugin, save, search,
-    verify, why,
+    build, cache, cascade, cleanup, completions, config, corpus, demo, get, list, log, plan, plugin, save,
+    search, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.
@@ -109,6 +109,9 @@ mod tests {
             std::fs::write(golden, &text).expect("help.txt can be written");
         }
         let kept = std::fs::read_to_string(golden).unwrap_or_default();
-        assert!(kept == text, "the help differs from host/cli/help.txt; FLORET_TEST_UPDATE=1 writes it anew:\n{text}");
+        assert!(
+            kept == text,
+            "the help differs from host/cli/help.txt; FLORET_TEST_UPDATE=1 writes it anew:\n{text}"
+        );
     }
 }

@@ -105,7 +105,8 @@ impl TryFrom<String> for CacheCompression {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (name, level) = text.split_once('-').map_or((text.as_str(), None), |(name, level)| (name, Some(level)));
+        let (name, level) =
+            text.split_once('-').map_or((text.as_str(), None), |(name, level)| (name, Some(level)));
         let number = |or: u32| level.map_or(Ok(or), str::parse);
         let parsed = match (name, number(3)) {
             ("none", Ok(_)) if level.is_none() => Compression::None,
@@ -122,7 +123,9 @@ impl TryFrom<String> for CacheCompression {
 }
 
 fn expected_compression(text: &str) -> String {
-    format!("unknown compression {text:?}: expected none, lz4, zstd (zstd-1 to zstd-22) or gzip (gzip-0 to gzip-9)")
+    format!(
+        "unknown compression {text:?}: expected none, lz4, zstd (zstd-1 to zstd-22) or gzip (gzip-0 to gzip-9)"
+    )
 }
 
 /// `[cache]`.
@@ -244,7 +247,8 @@ pub(crate) struct CleanupSection {
 impl Default for CleanupSection {
     fn default() -> Self {
         let policy = RetentionPolicy::default();
-        let keep = policy.newest.iter().filter_map(|(name, newest)| Some((ResourceType::new(name).ok()?, *newest)));
+        let keep =
+            policy.newest.iter().filter_map(|(name, newest)| Some((ResourceType::new(name).ok()?, *newest)));
         Self {
             keep: keep.collect(),
             keep_of_others: policy.newest_of_others,

@@ -41,7 +41,13 @@ struct Story<'a> {
 ///
 /// # Errors
 /// Whatever fails; nothing of the step that failed is visible then.
-pub(crate) async fn tell(host: &Floret, out: &mut Out, bars: Bars, place: &Place, started: Instant) -> Result<()> {
+pub(crate) async fn tell(
+    host: &Floret,
+    out: &mut Out,
+    bars: Bars,
+    place: &Place,
+    started: Instant,
+) -> Result<()> {
     let texts = texts::all()?;
     let mut story = Story { host, out, bars, chapter: 0, steps: [0; 3], document: Map::new() };
     ends::open(&mut story, place, started).await?;

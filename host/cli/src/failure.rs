@@ -105,7 +105,7 @@ fn pipeline(error: &Pipeline) -> (&'static str, Exit) {
         Pipeline::UnknownType { .. } => ("unknown_type", Exit::Invalid),
         Pipeline::UnknownComponent { .. } => ("unknown_component", Exit::NotFound),
         Pipeline::InvalidConfig { .. } => ("invalid_config", Exit::Invalid),
-        Pipeline::Cascade(_) => ("cascade_failed", Exit::Plugin),
+        Pipeline::Cascade(failed) => ("cascade_failed", pipeline(&failed.first).1),
         Pipeline::Interrupted => ("interrupted", Exit::Interrupted),
         Pipeline::Plugin(error) => runtime(error),
         Pipeline::Store(error) => store(error),

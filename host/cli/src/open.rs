@@ -57,12 +57,22 @@ pub(crate) async fn open(settings: &Settings) -> Result<Floret> {
             Arc::clone(&clock),
             BlobOptions::default(),
         );
-        let cache = Cache::open(config.cache(data.join("cache")), Arc::new(floret_cache::SystemClock::new()))?;
+        let cache =
+            Cache::open(config.cache(data.join("cache")), Arc::new(floret_cache::SystemClock::new()))?;
         let runtime = Runtime::new(RuntimeConfig {
             compiled_dir: Some(data.join("compiled")),
             limits: config.limits(),
         })?;
-        Ok(Parts { catalog, blobs, cache, runtime, clock, session: session(), built_ins: built_ins(), options })
+        Ok(Parts {
+            catalog,
+            blobs,
+            cache,
+            runtime,
+            clock,
+            session: session(),
+            built_ins: built_ins(),
+            options,
+        })
     });
     Ok(Floret::open(parts.await??).await?)
 }

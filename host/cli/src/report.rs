@@ -13,8 +13,10 @@ pub(crate) fn steps(report: &CascadeReport, form: Form) -> Table {
     let shown = if form == Form::Plain { usize::MAX } else { SHOWN_MAX };
     let mut table = Table::new(&["", "step", "version", "time", "output"]).indented(2);
     for step in report.steps.iter().take(shown) {
-        let version = step.version.as_ref().map_or_else(Cell::none, |version| Cell::text(format!("@{}", version.seq)));
-        let output = if step.output_bytes > 0 { Cell::bytes(step.output_bytes) } else { Cell::none().right() };
+        let version =
+            step.version.as_ref().map_or_else(Cell::none, |version| Cell::text(format!("@{}", version.seq)));
+        let output =
+            if step.output_bytes > 0 { Cell::bytes(step.output_bytes) } else { Cell::none().right() };
         let time = match step.fate {
             Fate::CutOff | Fate::Skipped { .. } if step.elapsed_ms == 0.0 => Cell::none().right(),
             _ => Cell::milliseconds(step.elapsed_ms),
@@ -48,8 +50,10 @@ pub(crate) fn counts(report: &CascadeReport) -> String {
         ("skipped", "skipped"),
     ];
     let counted = named.iter().map(|(fate, name)| (report.count(fate), name));
-    let told: Vec<String> =
-        counted.filter(|(steps, _)| *steps > 0).map(|(steps, name)| format!("{} {name}", count(steps as u64))).collect();
+    let told: Vec<String> = counted
+        .filter(|(steps, _)| *steps > 0)
+        .map(|(steps, name)| format!("{} {name}", count(steps as u64)))
+        .collect();
     if told.is_empty() { "nothing depends on it".to_owned() } else { told.join(", ") }
 }
 
@@ -67,7 +71,11 @@ pub(crate) fn show(out: &mut Out, report: &CascadeReport) -> Result<()> {
 pub(crate) fn plan(plan: &Plan) -> Table {
     let mut table = Table::new(&["", "step", "because of"]).indented(2);
     for (number, step) in (1u64..).zip(&plan.steps) {
-        table.row(vec![Cell::count(number).tone(Tone::Faint), Cell::text(&step.key), Cell::text(reason(&step.reason))]);
+        table.row(vec![
+            Cell::count(number).tone(Tone::Faint),
+            Cell::text(&step.key),
+            Cell::text(reason(&step.reason)),
+        ]);
     }
     table
 }

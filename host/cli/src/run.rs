@@ -60,8 +60,9 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     let log = match cli.global.verbose {
         0 => None,
-        1 => Some("info"),
-        2 => Some("debug"),
+        // The engines below say much at these levels that is of use only to those who mend them.
+        1 => Some("info,fjall=warn,lsm_tree=warn"),
+        2 => Some("debug,fjall=info,lsm_tree=info,cranelift_codegen=info,wasmtime_internal_cranelift=info"),
         _ => Some("trace"),
     };
     let flags = Flags {
@@ -103,7 +104,9 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
 /// Logs go to standard error, for people as lines.
 fn start_log(filter: &str) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
-        anyhow::anyhow!(crate::failure::Failure::Configuration(format!("log: {filter:?} is not a filter: {error}")))
+        anyhow::anyhow!(crate::failure::Failure::Configuration(format!(
+            "log: {filter:?} is not a filter: {error}"
+        )))
     })?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only a second subscriber would fail, and there is none.

@@ -30,7 +30,8 @@ impl Bars {
     /// A bar of `length` steps, or one that only turns; drawn after a second, on a terminal only.
     pub(crate) fn bar(self, length: Option<u64>, message: &'static str) -> ProgressBar {
         let bar = match length {
-            Some(_) => ProgressBar::hidden().with_style(style("{spinner} {msg} {wide_bar:.cyan} {pos}/{len} {elapsed}")),
+            Some(_) => ProgressBar::hidden()
+                .with_style(style("{spinner} {msg} {wide_bar:.cyan} {pos}/{len} {elapsed}")),
             None => ProgressBar::hidden().with_style(style("{spinner} {msg} {elapsed}")),
         }
         .with_message(message);

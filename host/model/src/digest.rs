@@ -4,6 +4,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::canonical_json;
+
 /// SHA-256 of some bytes; 32 bytes, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
@@ -34,12 +36,6 @@ impl Digest {
     pub fn short(&self) -> String {
         hex::encode(&self.0[..6])
     }
-}
-
-/// The canonical form (RFC 8785) of a JSON value: UTF-8, members sorted, numbers as ECMAScript writes them.
-pub fn canonical_json(value: &serde_json::Value) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value)
-        .expect("a serde_json::Value has only string keys and finite numbers")
 }
 
 /// Hashes bytes as they come.

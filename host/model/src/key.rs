@@ -212,16 +212,18 @@ impl ResourceKey {
 
     /// The bytes of [`encode`](Self::encode) behind a prefix, in one allocation.
     pub fn encode_after(&self, prefix: impl IntoIterator<Item = u8>) -> Vec<u8> {
-        let parts = [self.namespace.as_str(), self.resource_type.as_str(), self.resource_id.as_str()];
-        let mut bytes = Vec::with_capacity(4 + parts.iter().map(|part| part.len()).sum::<usize>());
+        let pieces = self.pieces();
+        let mut bytes = Vec::with_capacity(2 + pieces.iter().map(|piece| piece.len()).sum::<usize>());
         bytes.extend(prefix);
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                bytes.push(0);
-            }
-            bytes.extend_from_slice(part.as_bytes());
-        }
+        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece));
         bytes
+    }
+
+    /// What [`encode`](Self::encode) puts together, for those who need no memory of their own for it.
+    pub fn pieces(&self) -> [&[u8]; 5] {
+        let Self { namespace, resource_type, resource_id } = self;
+        let [namespace, resource_type] = [namespace.as_str(), resource_type.as_str()];
+        [namespace.as_bytes(), &[0], resource_type.as_bytes(), &[0], resource_id.as_str().as_bytes()]
     }
 
     /// The key that [`encode`](Self::encode) wrote; `None` for other bytes.

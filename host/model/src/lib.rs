@@ -3,6 +3,7 @@
 //! The crate knows nothing of how anything is stored, cached, built or shown. Entry points: [`ResourceKey`]
 //! names a resource, [`Version`] is one entry of its log, [`Recipe`] names a build by what goes into it.
 
+mod canonical;
 mod content;
 mod digest;
 mod key;
@@ -13,8 +14,9 @@ mod spec;
 mod time;
 mod version;
 
+pub use canonical::canonical_json;
 pub use content::{Codec, CompressionType, ContentLocation, StorageType, UnknownName};
-pub use digest::{Digest, DigestHasher, ParseDigestError, canonical_json};
+pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use key::{KeyError, Namespace, ResourceId, ResourceKey, ResourceType, Seq, VersionRef};
 pub use metadata::{
     BindingMetadata, CorpusMetadata, CorpusType, DictionaryMetadata, LanguageStatistics, LiteratureMetadata,

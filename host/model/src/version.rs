@@ -99,9 +99,14 @@ impl Version {
         VersionRef { key: self.key.clone(), seq: self.seq }
     }
 
+    /// When its time to live passes; `None` if it has no end.
+    pub fn visible_until(&self) -> Option<TimestampMs> {
+        self.ttl_ms.map(|ttl_ms| self.created_at.plus_ms(ttl_ms))
+    }
+
     /// Whether its time to live has passed at `now`.
     pub fn is_expired(&self, now: TimestampMs) -> bool {
-        self.ttl_ms.is_some_and(|ttl_ms| now >= self.created_at.plus_ms(ttl_ms))
+        self.visible_until().is_some_and(|until| now >= until)
     }
 
     /// Digest of all that makes it differ from its predecessor: content, media type, dependencies, metadata,

@@ -1,6 +1,6 @@
 //! Cascades: plan → build → publish. Everything of one becomes visible in one commit, or nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +9,7 @@ use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use parking_lot::Mutex;
 
 use crate::derive::{Derived, DerivedSpec};
+use crate::error::FailedCascade;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
 use crate::save::{SaveRequest, conflict};
@@ -100,10 +101,11 @@ impl Floret {
         for key in roots.iter().chain(requested.iter().map(|requested| requested.key)) {
             self.check_namespace(&key.namespace)?;
         }
+        self.check_inputs_are_there(&builds, &attempt).await?;
         let graph = self.graph(&roots, &requested).await?;
         progress.tell(|| Event::Planned(Arc::new(graph.plan.clone())));
         let builds = builds.into_iter().map(|build| (build.key.clone(), build)).collect();
-        let steps = self.run(&graph, builds, &mut attempt, progress).await?;
+        let (steps, failure) = self.run(&graph, builds, &mut attempt, progress).await?;
         let mut report = CascadeReport {
             id: attempt.id.clone(),
             started_at: attempt.at,
@@ -112,9 +114,9 @@ impl Floret {
             published: false,
             steps,
         };
-        if report.count("failed") > 0 {
+        if let Some(first) = failure {
             self.catalog.put_report(&report).await?;
-            return Err(Error::Cascade(Box::new(report)));
+            return Err(Error::Cascade(Box::new(FailedCascade { report, first })));
         }
         if progress.is_stopped() {
             return Err(Error::Interrupted);
@@ -124,6 +126,23 @@ impl Floret {
         report.elapsed_ms = milliseconds(started);
         progress.tell(|| Event::Published);
         Ok(report)
+    }
+
+    /// A build by name whose input is missing is the request's fault, not a step that fails.
+    async fn check_inputs_are_there(&self, builds: &[DerivedSpec], attempt: &Attempt) -> Result<(), Error> {
+        let mut coming: HashSet<ResourceKey> = builds.iter().map(|build| build.key.clone()).collect();
+        coming.extend(attempt.overlay.lock().keys().cloned());
+        for build in builds {
+            let inputs = build.spec.inputs.iter().map(|input| input.key.clone());
+            let needed: Vec<ResourceKey> = inputs.filter(|input| !coming.contains(input)).collect();
+            for (input, head) in needed.iter().zip(self.catalog.heads(&needed).await?) {
+                if head.is_none() {
+                    let hint = Some(format!("{} is to be built from it; save or build it first", build.key));
+                    return Err(Error::NotFound { what: input.to_string(), hint });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Put the change's saves into the attempt; answers the keys of those that say something new.
@@ -152,15 +171,17 @@ impl Floret {
         attempt.drafts.push(Draft { precondition, if_unchanged: IfUnchanged::Append, ..draft });
     }
 
-    /// Run every step, each when those before it are done, at most so many at once.
+    /// Run every step, each when those before it are done, at most so many at once. Answers with their reports, and
+    /// why the first that failed did.
     async fn run(
         &self,
         graph: &Graph,
         builds: HashMap<ResourceKey, DerivedSpec>,
         attempt: &mut Attempt,
         progress: &Progress,
-    ) -> Result<Vec<StepReport>, Error> {
+    ) -> Result<(Vec<StepReport>, Option<Error>), Error> {
         let steps = &graph.plan.steps;
+        let mut failure = None;
         let mut waits: Vec<usize> = steps.iter().map(|step| step.after.len()).collect();
         let mut reports: Vec<Option<StepReport>> = vec![None; steps.len()];
         // Whether something that the step is made from changed, or may have.
@@ -220,7 +241,10 @@ impl Floret {
                     staged.push((index, attempt.drafts.pop().expect("just staged")));
                 }
                 Err(error @ Error::Store(floret_store::Error::Conflict { .. })) => return Err(error),
-                Err(error) => done.fate = Fate::Failed { error: error.to_string() },
+                Err(error) => {
+                    done.fate = Fate::Failed { error: error.to_string() };
+                    failure.get_or_insert(error);
+                }
             }
             progress.tell(|| Event::StepFinished(Arc::new(done.clone())));
             reports[index] = Some(done);
@@ -229,10 +253,9 @@ impl Floret {
         // Drafts in the plan's order, so that each follows those it depends on.
         staged.sort_by_key(|(index, _)| *index);
         attempt.drafts.extend(staged.into_iter().map(|(_, draft)| draft));
-        Ok(reports
-            .into_iter()
-            .map(|report| report.expect("every step of an acyclic plan becomes ready"))
-            .collect())
+        let reports = reports.into_iter();
+        let reports = reports.map(|report| report.expect("every step of an acyclic plan becomes ready"));
+        Ok((reports.collect(), failure))
     }
 
     async fn publish_attempt(&self, attempt: Attempt, report: &CascadeReport) -> Result<(), Error> {

@@ -68,7 +68,7 @@ pub enum Error {
     },
     /// Steps failed; nothing of the cascade is visible, and finished builds are remembered.
     #[error("{}", cascade_text(.0))]
-    Cascade(Box<CascadeReport>),
+    Cascade(Box<FailedCascade>),
     /// The work was stopped; nothing of it is visible, and finished builds are remembered.
     #[error("stopped before anything was published; run it again to go on: finished builds are remembered")]
     Interrupted,
@@ -84,6 +84,23 @@ pub enum Error {
     /// The cache failed to open, or does not know a namespace.
     #[error(transparent)]
     Cache(#[from] floret_cache::Error),
+}
+
+/// A cascade of which steps failed: its report, and why the first of them did.
+#[derive(Debug)]
+pub struct FailedCascade {
+    /// Every step.
+    pub report: CascadeReport,
+    /// What the first step that failed failed with.
+    pub first: Error,
+}
+
+impl std::ops::Deref for FailedCascade {
+    type Target = CascadeReport;
+
+    fn deref(&self) -> &CascadeReport {
+        &self.report
+    }
 }
 
 impl Error {

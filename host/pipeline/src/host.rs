@@ -158,9 +158,9 @@ impl Floret {
     }
 
     pub(crate) fn check_namespace(&self, namespace: &Namespace) -> Result<(), Error> {
-        match self.cache.namespace(namespace.as_str()) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(self.unknown_namespace(namespace)),
+        match self.cache.get_namespace(namespace.as_str()) {
+            Some(_) => Ok(()),
+            None => Err(self.unknown_namespace(namespace)),
         }
     }
 

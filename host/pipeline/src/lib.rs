@@ -28,7 +28,7 @@ mod why;
 pub use cascade::{Addition, Change};
 pub use derive::DerivedSpec;
 pub use document::VersionDocument;
-pub use error::Error;
+pub use error::{Error, FailedCascade};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use maintain::{RebuildReport, Rebuilt};
 pub use plugins::{Binding, Inspected, POLICY_BINDING};

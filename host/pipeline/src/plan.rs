@@ -161,15 +161,27 @@ fn topological(nodes: &[ResourceKey], edges: &[Vec<usize>]) -> Result<Vec<usize>
     match waits.iter().position(|waits| *waits > 0) {
         None => Ok(order),
         Some(stuck) => {
-            let cycle = floret_store::Error::Cycle {
-                key: nodes[stuck].clone(),
-                on: nodes[stuck].clone(),
-                path: (0..nodes.len())
-                    .filter(|node| waits[*node] > 0)
-                    .map(|node| nodes[node].clone())
-                    .collect(),
-            };
-            Err(Error::Store(cycle))
+            let path: Vec<ResourceKey> =
+                cycle(stuck, edges, &waits).into_iter().map(|node| nodes[node].clone()).collect();
+            let (on, key) = (path[0].clone(), path[path.len() - 1].clone());
+            Err(Error::Store(floret_store::Error::Cycle { key, on, path }))
         }
+    }
+}
+
+/// A cycle, each node before one that it depends on, and the last depends on the first: every node that still waits has
+/// an input that does, so that going from input to input comes round.
+fn cycle(stuck: usize, edges: &[Vec<usize>], waits: &[usize]) -> Vec<usize> {
+    let mut path = vec![stuck];
+    loop {
+        let last = path[path.len() - 1];
+        let waiting = |from: &usize| waits[*from] > 0 && edges[*from].contains(&last);
+        let from = (0..edges.len()).find(waiting).expect("a node waits only for one that waits");
+        if let Some(begin) = path.iter().position(|node| *node == from) {
+            path.drain(..begin);
+            path.rotate_left(1);
+            return path;
+        }
+        path.push(from);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use floret_cache::{CacheValue, Put, PutOptions, Ticket};
-use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, Version, VersionRef};
+use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef};
 use floret_store::{Access, ListQuery};
 use parking_lot::Mutex;
 
@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub version: Arc<Version>,
     /// Its raw bytes, verified.
     pub content: Bytes,
+    /// Of the version; here, so that a hit need not look there.
+    visible_until: Option<TimestampMs>,
     reads: Arc<AtomicU64>,
 }
 
@@ -54,11 +56,34 @@ impl CacheValue for Cached {
     fn decode(bytes: Bytes) -> Option<Self> {
         Some(Self::Content(bytes))
     }
+
+    fn order(&self) -> u64 {
+        match self {
+            Self::Head(snapshot) => snapshot.version.seq.0,
+            Self::HeadOnly(version) => version.seq.0,
+            Self::Content(_) => 0,
+        }
+    }
 }
 
 /// Key of a resource's latest version in the cache.
 pub(crate) fn head_key(key: &ResourceKey) -> Vec<u8> {
     key.encode_after([b'h'])
+}
+
+/// Room on the stack for a head key: an id of some 80 bytes.
+const HEAD_KEY_BYTES: usize = 120;
+
+/// The same for the time of a look, without an allocation where the key is of ordinary length.
+fn with_head_key<T>(key: &ResourceKey, look: impl FnOnce(&[u8]) -> T) -> T {
+    let mut room = [b'h'; HEAD_KEY_BYTES];
+    let mut length = 1;
+    for piece in key.pieces() {
+        let Some(place) = room.get_mut(length..length + piece.len()) else { return look(&head_key(key)) };
+        place.copy_from_slice(piece);
+        length += piece.len();
+    }
+    look(&room[..length])
 }
 
 /// Key of a content in the cache.
@@ -321,22 +346,22 @@ impl Floret {
 
     /// A moment in the history of a resource's entry in the cache, to be taken before the catalog is asked.
     pub(crate) fn head_ticket(&self, key: &ResourceKey) -> Option<Ticket> {
-        let cache = self.cache.namespace(key.namespace.as_str()).ok()?;
-        Some(cache.ticket(head_key(key)))
+        let cache = self.cache.get_namespace(key.namespace.as_str())?;
+        Some(with_head_key(key, |key| cache.ticket(key)))
     }
 
     /// The cached latest version, unless its time to live has passed.
     fn cached_head(&self, key: &ResourceKey) -> Result<Option<Cached>, Error> {
-        let Ok(cache) = self.cache.namespace(key.namespace.as_str()) else {
+        let Some(cache) = self.cache.get_namespace(key.namespace.as_str()) else {
             return Err(self.unknown_namespace(&key.namespace));
         };
-        let Some(cached) = cache.get_memory(&head_key(key)) else { return Ok(None) };
-        let version = match &cached {
-            Cached::Head(snapshot) => &snapshot.version,
-            Cached::HeadOnly(version) => version,
+        let Some(cached) = with_head_key(key, |key| cache.get_memory(key)) else { return Ok(None) };
+        let visible_until = match &cached {
+            Cached::Head(snapshot) => snapshot.visible_until,
+            Cached::HeadOnly(version) => version.visible_until(),
             Cached::Content(_) => return Ok(None),
         };
-        let visible = version.ttl_ms.is_none() || !version.is_expired(self.now());
+        let visible = visible_until.is_none_or(|until| self.now() < until);
         Ok(visible.then_some(cached))
     }
 
@@ -368,7 +393,7 @@ impl Floret {
 
     pub(crate) fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
         let reads = self.accesses.counter(&version.key);
-        Arc::new(Snapshot { version, content, reads })
+        Arc::new(Snapshot { visible_until: version.visible_until(), version, content, reads })
     }
 
     /// Binary search: semantic versions grow with seq.

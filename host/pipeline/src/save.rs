@@ -19,6 +19,8 @@ use crate::{Cached, Error, Floret};
 
 /// Contents above this are hashed away from the async worker threads: 256 KiB take about 0.15 ms.
 const INLINE_HASH_BYTES_MAX: usize = 256 << 10;
+/// What writing and freeing a JSON value costs beside its text, in bytes that are hashed: about 50 ns.
+const JSON_NODE_BYTES: usize = 90;
 /// Dictionary entries stay inline (M9) up to this; larger ones are stored as blobs.
 const DICTIONARY_INLINE_BYTES_MAX: usize = 1 << 20;
 
@@ -127,10 +129,7 @@ impl Floret {
         for request in &requests {
             self.check_saved_by_people(&request.key).await?;
         }
-        let mut hashed = Vec::with_capacity(requests.len());
-        for request in requests {
-            hashed.push(self.hash(request).await?);
-        }
+        let hashed = self.hash_all(requests).await?;
         let before = |hashed: &Hashed| (hashed.bytes.clone(), self.head_ticket(&hashed.request.key));
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
@@ -156,11 +155,10 @@ impl Floret {
 
     /// Drafts of requests that a cascade will publish, see [`Change`](crate::Change).
     pub(crate) async fn drafts_of(&self, requests: Vec<SaveRequest>) -> Result<Vec<Draft>, Error> {
-        let mut hashed = Vec::with_capacity(requests.len());
-        for request in requests {
+        for request in &requests {
             self.check_saved_by_people(&request.key).await?;
-            hashed.push(self.hash(request).await?);
         }
+        let hashed = self.hash_all(requests).await?;
         self.drafts(hashed).await
     }
 
@@ -204,32 +202,24 @@ impl Floret {
         Err(Error::invalid(format!("{key} cannot be saved as it is; {remedy}")))
     }
 
+    /// Bring a content into its final form: here if it is short, else away from the async worker threads.
     async fn hash(&self, request: SaveRequest) -> Result<Hashed, Error> {
-        let is_json = matches!(request.content, Content::Json(_));
-        let text = request.key.resource_type == ResourceType::literature();
-        let media_type = match (&request.media_type, is_json) {
-            (Some(media_type), false) => media_type.clone(),
-            (None, false) if text => "text/plain; charset=utf-8".to_owned(),
-            (None, false) => "application/octet-stream".to_owned(),
-            (_, true) => "application/json".to_owned(),
-        };
-        let typed = request.metadata.typed.resource_type();
-        if typed.as_ref().is_some_and(|typed| *typed != request.key.resource_type) {
-            let typed = typed.expect("just seen");
-            return Err(Error::invalid(format!("{} was given metadata of a {typed}", request.key)));
+        if is_short([&request.content]) {
+            return hash(request).map(|(hashed, _)| hashed);
         }
-        let (bytes, digest) = match request.content.clone() {
-            Content::Bytes(bytes) if bytes.len() <= INLINE_HASH_BYTES_MAX => {
-                let digest = Digest::of(&bytes);
-                (bytes, digest)
-            }
-            Content::Bytes(bytes) => blocking(move || (bytes.clone(), Digest::of(&bytes))).await,
-            Content::Json(value) => blocking(move || canonical(&value)).await,
-        };
-        if text {
-            check_utf8(&request.key, &bytes)?;
+        let (hashed, given) = blocking(move || hash(request)).await?;
+        // Freeing a large JSON value takes as long as writing it, and nobody needs to wait for that.
+        drop(tokio::task::spawn_blocking(move || drop(given)));
+        Ok(hashed)
+    }
+
+    async fn hash_all(&self, requests: Vec<SaveRequest>) -> Result<Vec<Hashed>, Error> {
+        let all =
+            |requests: Vec<SaveRequest>| requests.into_iter().map(|request| Ok(hash(request)?.0)).collect();
+        if is_short(requests.iter().map(|request| &request.content)) {
+            return all(requests);
         }
-        Ok(Hashed { request, bytes, digest, media_type })
+        blocking(move || all(requests)).await
     }
 
     /// The latest version, if the request says nothing new. What a component derives is not compared: it
@@ -336,10 +326,57 @@ impl Floret {
     }
 }
 
-fn canonical(value: &Value) -> (Bytes, Digest) {
-    let bytes = canonical_json(value);
-    let digest = Digest::of(&bytes);
-    (bytes.into(), digest)
+/// The content in its final form, and as it was given.
+fn hash(mut request: SaveRequest) -> Result<(Hashed, Content), Error> {
+    let is_json = matches!(request.content, Content::Json(_));
+    let text = request.key.resource_type == ResourceType::literature();
+    let media_type = match (&request.media_type, is_json) {
+        (Some(media_type), false) => media_type.clone(),
+        (None, false) if text => "text/plain; charset=utf-8".to_owned(),
+        (None, false) => "application/octet-stream".to_owned(),
+        (_, true) => "application/json".to_owned(),
+    };
+    let typed = request.metadata.typed.resource_type();
+    if let Some(typed) = typed.filter(|typed| *typed != request.key.resource_type) {
+        return Err(Error::invalid(format!("{} was given metadata of a {typed}", request.key)));
+    }
+    let given = std::mem::replace(&mut request.content, Content::Bytes(Bytes::new()));
+    let bytes = match &given {
+        Content::Bytes(bytes) => bytes.clone(),
+        Content::Json(value) => canonical_json(value).into(),
+    };
+    if text {
+        check_utf8(&request.key, &bytes)?;
+    }
+    Ok((Hashed { digest: Digest::of(&bytes), request, bytes, media_type }, given))
+}
+
+/// Whether contents take so little that they are hashed where they are asked for.
+fn is_short<'a>(contents: impl IntoIterator<Item = &'a Content>) -> bool {
+    let mut left = INLINE_HASH_BYTES_MAX;
+    contents.into_iter().all(|content| match content {
+        Content::Bytes(bytes) => take(&mut left, bytes.len()),
+        Content::Json(value) => take_json(&mut left, value),
+    })
+}
+
+fn take(left: &mut usize, bytes: usize) -> bool {
+    let rest = left.checked_sub(bytes);
+    *left = rest.unwrap_or(0);
+    rest.is_some()
+}
+
+/// Takes what a value costs, until nothing is left: a node counts as `JSON_NODE_BYTES` and its text.
+fn take_json(left: &mut usize, value: &Value) -> bool {
+    take(left, JSON_NODE_BYTES)
+        && match value {
+            Value::String(text) => take(left, text.len()),
+            Value::Array(items) => items.iter().all(|item| take_json(left, item)),
+            Value::Object(members) => {
+                members.iter().all(|(name, value)| take(left, name.len()) && take_json(left, value))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }
 }
 
 /// The finest compressions are too slow for an async worker thread; small contents gain nothing by them.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use floret_model::{Codec, Digest, ResourceKey, ResourceType, Version, VersionRef, canonical_json};
-use floret_runtime::{Hit, Query, Searcher};
+use floret_runtime::{Hit, Mode, Query, Searcher};
 use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
@@ -44,8 +44,8 @@ pub struct SearchHit {
     pub word: String,
     /// Its count in the corpus, where an index knows it.
     pub frequency: u64,
-    /// Edit distance, in fuzzy queries.
-    pub distance: u8,
+    /// Edit distance, where a fuzzy question found it.
+    pub distance: Option<u8>,
     /// Greater is better: the index's own score for one part, the sum of 1 / (60 + rank) for several.
     pub score: f64,
     /// Its rank in each part that gave it, from 1, by `TYPE/ID`.
@@ -96,14 +96,14 @@ impl Floret {
         let asked = parts.iter().flat_map(|part| queries.iter().map(move |query| (part, query)));
         let answers = asked.map(async |(part, query)| {
             let hits = self.ask_part(part, query, depth).await?;
-            Ok::<_, Error>(hits.map(|hits| (part.reference(), hits)))
+            Ok::<_, Error>(hits.map(|hits| Answered { part: part.reference(), mode: query.mode(), hits }))
         });
         let answered: Vec<_> = try_join_all(answers).await?.into_iter().flatten().collect();
         if answered.is_empty() {
             let modes: Vec<&str> = queries.iter().map(|query| query.mode().name()).collect();
             return Err(Error::invalid(format!("no part of {key} answers {} queries", modes.join(" or "))));
         }
-        let mut parts: Vec<String> = answered.iter().map(|(part, _)| part.to_string()).collect();
+        let mut parts: Vec<String> = answered.iter().map(|answered| answered.part.to_string()).collect();
         parts.dedup();
         Ok(SearchAnswer { index: index.reference().to_string(), parts, hits: fuse(answered, limit as usize) })
     }
@@ -231,22 +231,31 @@ fn check_one_corpus(job: &Job<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What one part answered to one question.
+struct Answered {
+    part: VersionRef,
+    mode: Mode,
+    hits: Vec<Hit>,
+}
+
 /// Reciprocal rank fusion. One part's answer stays as it is, with its own scores.
-fn fuse(mut answered: Vec<(VersionRef, Vec<Hit>)>, limit: usize) -> Vec<SearchHit> {
+fn fuse(answered: Vec<Answered>, limit: usize) -> Vec<SearchHit> {
     let alone = answered.len() == 1;
     let mut merged: BTreeMap<String, SearchHit> = BTreeMap::new();
-    for (part, hits) in &mut answered {
-        for (rank, hit) in (1u32..).zip(hits.drain(..)) {
+    for Answered { part, mode, hits } in answered {
+        for (rank, hit) in (1u32..).zip(hits) {
             let gain = if alone { f64::from(hit.score) } else { 1.0 / (FUSION_K + f64::from(rank)) };
             let entry = merged.entry(hit.word.clone()).or_insert_with(|| SearchHit {
                 word: hit.word,
                 frequency: 0,
-                distance: hit.distance,
+                distance: None,
                 score: 0.0,
                 ranks: BTreeMap::new(),
             });
             entry.frequency = entry.frequency.max(hit.frequency);
-            entry.distance = entry.distance.min(hit.distance);
+            if mode == Mode::Fuzzy {
+                entry.distance = Some(hit.distance);
+            }
             entry.score += gain;
             entry.ranks.insert(part.key.to_string(), rank);
         }
@@ -269,24 +278,26 @@ mod tests {
         Hit { word: word.to_owned(), frequency: 1, distance: 0, score }
     }
 
-    fn part(text: &str) -> VersionRef {
-        VersionRef { key: text.parse().expect("a key"), seq: floret_model::Seq::FIRST }
+    fn part(text: &str, mode: Mode, hits: Vec<Hit>) -> Answered {
+        let part = VersionRef { key: text.parse().expect("a key"), seq: floret_model::Seq::FIRST };
+        Answered { part, mode, hits }
     }
 
     #[test]
     fn m17_answers_are_merged_by_reciprocal_rank() {
         let trie = vec![hit("union", 1.0), hit("unions", 0.5)];
         let semantic = vec![hit("unions", 0.9), hit("reunion", 0.8)];
-        let hits = fuse(vec![(part("trie/t"), trie), (part("semantic/s"), semantic)], 2);
+        let hits =
+            fuse(vec![part("trie/t", Mode::Fuzzy, trie), part("semantic/s", Mode::Semantic, semantic)], 2);
         let words: Vec<&str> = hits.iter().map(|hit| hit.word.as_str()).collect();
         assert_eq!(words, ["unions", "union"]);
         assert!((hits[0].score - (1.0 / 62.0 + 1.0 / 61.0)).abs() < 1e-12);
-        assert_eq!(hits[0].ranks.len(), 2);
+        assert_eq!((hits[0].ranks.len(), hits[0].distance), (2, Some(0)));
     }
 
     #[test]
     fn m17_one_part_keeps_its_own_order_and_scores() {
-        let hits = fuse(vec![(part("trie/t"), vec![hit("b", 0.1), hit("a", 0.1)])], 10);
+        let hits = fuse(vec![part("trie/t", Mode::Prefix, vec![hit("b", 0.1), hit("a", 0.1)])], 10);
         assert_eq!((hits[0].word.as_str(), hits[0].score), ("b", f64::from(0.1f32)));
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use floret_runtime::{
     CORPUS_MEDIA_TYPE, Component, Input, Limits, PolicyProfile, Query, Runtime, RuntimeConfig, Searcher,
+    check_corpus,
 };
 use fst::automaton::{Levenshtein, Str};
 use fst::{Automaton, IntoStreamer, Map, MapBuilder, Streamer};
@@ -148,6 +149,14 @@ async fn indexes() {
     let words = words();
     let lines: String = words.iter().map(|(word, count)| format!("{word}\t{count}\n")).collect();
     let lines = Bytes::from(lines);
+    let mut checks = Vec::new();
+    for _ in 0..7 {
+        let started = Instant::now();
+        black_box(check_corpus(&lines).expect("a corpus"));
+        checks.push(started.elapsed());
+    }
+    let goal = Duration::from_secs_f64(lines.len() as f64 / 400e6);
+    row(&format!("checking a corpus of {} kB (goal 400 MB/s)", lines.len() / 1_000), median(checks), goal);
     let trie = runtime(None).load(dist("trie-fst")).await.expect("a trie");
     let mut native_times = Vec::new();
     let mut guest_times = Vec::new();

@@ -18,7 +18,7 @@ const HASH_PIECE_BYTES: usize = 16 << 10;
 ///
 /// # Errors
 /// The first line that breaks the format: its number, and what was wrong with it.
-pub(crate) fn check_corpus(bytes: &[u8]) -> Result<CorpusStatistics, String> {
+pub fn check_corpus(bytes: &[u8]) -> Result<CorpusStatistics, String> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();

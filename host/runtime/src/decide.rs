@@ -79,7 +79,7 @@ pub(crate) async fn choose(
                 let choice = theirs.decide(decider, &site, profile, &config, deadline)?;
                 Ok(vec![choice])
             }
-            _ => theirs.decide_all(&site, &profiles, &config, deadline),
+            _ => theirs.decide_all(&site, profiles, &config, deadline),
         }
     })
     .await
@@ -127,16 +127,17 @@ impl Loaded {
     fn decide_all(
         &self,
         site: &Arc<Site>,
-        profiles: &[PolicyProfile],
+        profiles: Vec<PolicyProfile>,
         config: &str,
         deadline: Deadline,
     ) -> Result<Vec<Choice>, Error> {
+        let asked = profiles.len();
         let mut decider = self.decider(site, deadline)?;
         let _ticking = self.shared.engines.ticker.in_flight();
         let answer = policy::choose_many(&decider.guest, &mut decider.store, profiles, config);
         let job = decider.store.data_mut();
         let answer = answer.map_err(|error| stopped(&error, site, &self.shared.limits, job))?;
-        checked(answer, profiles.len(), site)
+        checked(answer, asked, site)
     }
 }
 

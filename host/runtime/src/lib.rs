@@ -38,6 +38,7 @@ pub use contract::{
     CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,
     PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
 };
+pub use corpus_check::check_corpus;
 pub use error::{Error, Site, Traces, TrapKind};
 pub use input::Input;
 pub use limits::{LimitKind, Limits};

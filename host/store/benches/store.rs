@@ -12,13 +12,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use floret_model::{
-    BuildRecord, Bump, Codec, CompressionType, ContentLocation, Dependency, DictionaryMetadata,
-    Digest, Metadata, RecordedInput, ResourceKey, Seq, StorageType, TimestampMs, TypedMetadata,
-    VersionRef,
+    BuildRecord, Bump, Codec, CompressionType, ContentLocation, Dependency, DictionaryMetadata, Digest,
+    Metadata, RecordedInput, ResourceKey, Seq, StorageType, TimestampMs, TypedMetadata, VersionRef,
 };
 use floret_store::{
-    BlobOptions, BlobStore, Catalog, Draft, EmbeddedCatalog, IfUnchanged, Precondition, Publish,
-    SystemClock, codec, local_objects, record,
+    BlobOptions, BlobStore, Catalog, Draft, EmbeddedCatalog, IfUnchanged, Precondition, Publish, SystemClock,
+    codec, local_objects, record,
 };
 use tempfile::TempDir;
 
@@ -73,12 +72,7 @@ fn draft(key: ResourceKey, number: usize) -> Draft {
 }
 
 fn publish(drafts: Vec<Draft>) -> Publish {
-    Publish {
-        id: "0192f0c1-bench".to_owned(),
-        at: TimestampMs(1_767_225_600_000),
-        drafts,
-        report: None,
-    }
+    Publish { id: "0192f0c1-bench".to_owned(), at: TimestampMs(1_767_225_600_000), drafts, report: None }
 }
 
 fn open() -> (Arc<EmbeddedCatalog>, TempDir) {
@@ -131,10 +125,7 @@ async fn one_by_one(catalog: &EmbeddedCatalog, drafts: impl Iterator<Item = Draf
     let drafts: Vec<_> = drafts.collect();
     for draft in drafts {
         let begin = Instant::now();
-        catalog
-            .publish(publish(vec![draft]))
-            .await
-            .expect("published");
+        catalog.publish(publish(vec![draft])).await.expect("published");
         times.push(begin.elapsed().as_secs_f64() * 1e6);
     }
     median(times)
@@ -171,10 +162,7 @@ async fn writers() {
             tokio::spawn(async move {
                 for number in 0..SAVES {
                     let draft = draft(key(&format!("word-{writer}")), number);
-                    catalog
-                        .publish(publish(vec![draft]))
-                        .await
-                        .expect("published");
+                    catalog.publish(publish(vec![draft])).await.expect("published");
                 }
             })
         });
@@ -203,14 +191,8 @@ async fn batch() {
 
 /// A binary tree of nodes, each depending on two, with a build record.
 fn node(number: usize, role: &str) -> Draft {
-    let reference = |number: usize| VersionRef {
-        key: key(&format!("node-{number:05}")),
-        seq: Seq(1),
-    };
-    let inputs = [2 * number + 1, 2 * number + 2]
-        .into_iter()
-        .filter(|input| *input < NODES)
-        .map(reference);
+    let reference = |number: usize| VersionRef { key: key(&format!("node-{number:05}")), seq: Seq(1) };
+    let inputs = [2 * number + 1, 2 * number + 2].into_iter().filter(|input| *input < NODES).map(reference);
     let inputs: Vec<_> = inputs.collect();
     let recorded = inputs.iter().map(|version| RecordedInput {
         role: role.to_owned(),
@@ -229,13 +211,7 @@ fn node(number: usize, role: &str) -> Draft {
             input_bytes: 4096,
             output_bytes: 1024,
         }),
-        dependencies: inputs
-            .into_iter()
-            .map(|on| Dependency {
-                role: role.to_owned(),
-                on,
-            })
-            .collect(),
+        dependencies: inputs.into_iter().map(|on| Dependency { role: role.to_owned(), on }).collect(),
         ..draft(key(&format!("node-{number:05}")), number)
     }
 }
@@ -246,9 +222,7 @@ async fn planning() {
         let drafts = some.iter().map(|number| node(*number, "part")).collect();
         catalog.publish(publish(drafts)).await.expect("published");
     }
-    let keys: Vec<_> = (0..NODES)
-        .map(|number| key(&format!("node-{number:05}")))
-        .collect();
+    let keys: Vec<_> = (0..NODES).map(|number| key(&format!("node-{number:05}"))).collect();
     let (mut edges, mut heads) = (Vec::new(), Vec::new());
     for _ in 0..11 {
         let begin = Instant::now();

@@ -48,7 +48,7 @@ pub fn local_objects(folder: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
         action: "open",
         path: folder.display().to_string(),
         store: "the local file system".to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(Arc::new(opened.with_fsync(true)))
 }
@@ -286,7 +286,12 @@ impl BlobStore {
     }
 
     fn object_error(&self, action: &'static str, path: &str, source: object_store::Error) -> Error {
-        Error::Object { action, path: path.to_owned(), store: self.objects.to_string(), source }
+        Error::Object {
+            action,
+            path: path.to_owned(),
+            store: self.objects.to_string(),
+            source: Box::new(source),
+        }
     }
 }
 

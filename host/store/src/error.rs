@@ -116,7 +116,7 @@ pub enum Error {
         /// Where.
         store: String,
         /// Why not.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The catalog's backend failed.
     #[error("{catalog} failed: {problem}")]

@@ -204,6 +204,6 @@ impl Sweep<'_> {
     }
 
     fn error(&self, action: &'static str, path: String, source: object_store::Error) -> Error {
-        Error::Object { action, path, store: self.objects.to_string(), source }
+        Error::Object { action, path, store: self.objects.to_string(), source: Box::new(source) }
     }
 }

@@ -326,7 +326,7 @@ async fn object(blobs: &BlobStore, record: &BlobRecord, rehash: bool) -> Result<
                 action: "look at",
                 path,
                 store: blobs.objects().to_string(),
-                source,
+                source: Box::new(source),
             });
         }
     };

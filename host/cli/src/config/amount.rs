@@ -50,7 +50,11 @@ impl FromStr for ByteSize {
         }
         let bytes = number.parse::<f64>().map_err(|_| expected())? * *scale as f64;
         // 2^53: whole numbers of bytes beyond it cannot be told apart in a float.
-        if bytes.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&bytes) { Ok(Self(bytes as u64)) } else { Err(expected()) }
+        if bytes.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&bytes) {
+            Ok(Self(bytes as u64))
+        } else {
+            Err(expected())
+        }
     }
 }
 
@@ -108,7 +112,8 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = |error| format!("{text:?} is not a duration ({error}): expected e.g. 500ms, 10s, 1h 30m, 30days");
+        let expected =
+            |error| format!("{text:?} is not a duration ({error}): expected e.g. 500ms, 10s, 1h 30m, 30days");
         humantime::parse_duration(text).map(Self).map_err(expected)
     }
 }

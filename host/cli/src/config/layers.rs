@@ -88,7 +88,8 @@ pub(crate) fn load(flags: &Flags, env: &[(String, String)]) -> anyhow::Result<Se
         let text = std::fs::read_to_string(file)
             .map_err(|error| configuration(format!("cannot read {}: {error}", file.display())))?;
         let provider = Toml::string(&text);
-        let layer = Layer { name: file.display().to_string(), dict: dict_of(&provider, file)?, from: From::File };
+        let layer =
+            Layer { name: file.display().to_string(), dict: dict_of(&provider, file)?, from: From::File };
         if !elsewhere && layer.dict.contains_key("data") {
             let message = format!(
                 "`data` cannot be set in {}, which is in the data folder itself: use --data, FLORET_DATA, or a file named by --config",
@@ -118,12 +119,14 @@ fn default_data() -> anyhow::Result<PathBuf> {
         author: "floret".to_owned(),
         app_name: "floret".to_owned(),
     };
-    let strategy = etcetera::choose_app_strategy(app).context("there is no home folder: say where with --data DIR")?;
+    let strategy =
+        etcetera::choose_app_strategy(app).context("there is no home folder: say where with --data DIR")?;
     Ok(strategy.data_dir())
 }
 
 fn dict_of(toml: &impl Provider, file: &Path) -> anyhow::Result<Dict> {
-    let mut profiles = toml.data().map_err(|error| configuration(format!("{}: {}", file.display(), error.kind)))?;
+    let mut profiles =
+        toml.data().map_err(|error| configuration(format!("{}: {}", file.display(), error.kind)))?;
     Ok(profiles.remove(&Profile::Default).unwrap_or_default())
 }
 
@@ -158,7 +161,8 @@ impl Settings {
             found = found.and_then(|value| value.into_dict()).and_then(|mut dict| dict.remove(name));
         }
         let metadata = found.and_then(|value| self.figment.get_metadata(value.tag()).cloned());
-        metadata.map_or_else(|| "default".to_owned(), |metadata| metadata.interpolate(&Profile::Default, path))
+        metadata
+            .map_or_else(|| "default".to_owned(), |metadata| metadata.interpolate(&Profile::Default, path))
     }
 }
 
@@ -201,7 +205,11 @@ struct Layer {
 impl Layer {
     fn defaults() -> anyhow::Result<Self> {
         let value = Value::serialize(Config::default()).map_err(|error| configuration(error.to_string()))?;
-        Ok(Self { name: "default".to_owned(), dict: value.into_dict().unwrap_or_default(), from: From::Defaults })
+        Ok(Self {
+            name: "default".to_owned(),
+            dict: value.into_dict().unwrap_or_default(),
+            from: From::Defaults,
+        })
     }
 
     fn flags(flags: &Flags) -> Self {
@@ -219,7 +227,8 @@ impl Layer {
     fn environment(env: &[(String, String)]) -> Self {
         let mut dict = Dict::new();
         for (var, text) in env {
-            let documented = |(name, _): &(&str, &str)| var == name || (name.ends_with('_') && var.starts_with(name));
+            let documented =
+                |(name, _): &(&str, &str)| var == name || (name.ends_with('_') && var.starts_with(name));
             if DOCUMENTED_ENV.iter().any(documented) {
                 continue;
             }
@@ -287,10 +296,15 @@ mod tests {
 
     #[test]
     fn flags_win_over_environment_over_file_over_defaults() {
-        let file = "log = \"info\"\n[cache]\nmemory_bytes_max = \"1 MiB\"\ndisk_bytes_max = 5\n[namespaces.work]\n";
+        let file =
+            "log = \"info\"\n[cache]\nmemory_bytes_max = \"1 MiB\"\ndisk_bytes_max = 5\n[namespaces.work]\n";
         let (folder, mut flags) = folder(file);
         flags.log = Some("trace".to_owned());
-        let env = env(&[("FLORET_LOG", "debug"), ("FLORET_CACHE__MEMORY_BYTES_MAX", "2 MiB"), ("FLORET_DATA", "/elsewhere")]);
+        let env = env(&[
+            ("FLORET_LOG", "debug"),
+            ("FLORET_CACHE__MEMORY_BYTES_MAX", "2 MiB"),
+            ("FLORET_DATA", "/elsewhere"),
+        ]);
         let settings = load(&flags, &env).expect("a good configuration");
         assert_eq!(settings.config.log, "trace");
         assert_eq!(settings.config.cache.memory_bytes_max.0, 2 << 20);

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use bytes::Bytes;
-use floret_model::{CascadeReport, CorpusType, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata, Version};
+use floret_model::{
+    CascadeReport, CorpusType, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata, Version,
+};
 use floret_pipeline::{Change, Content, CorpusRequest, DerivedSpec, SaveRequest, Saved, Selector};
 use serde_json::json;
 
@@ -80,7 +82,9 @@ pub(super) async fn texts(story: &mut Story<'_>, texts: &[Text]) -> Result<()> {
 /// Words, and ease of reading, as a component counted them.
 fn statistics(version: &Version) -> Option<(u64, Option<f64>)> {
     match &version.metadata.typed {
-        TypedMetadata::Literature(text) => text.statistics.as_ref().map(|found| (found.word_count, found.readability_score)),
+        TypedMetadata::Literature(text) => {
+            text.statistics.as_ref().map(|found| (found.word_count, found.readability_score))
+        }
         _ => None,
     }
 }
@@ -88,8 +92,10 @@ fn statistics(version: &Version) -> Option<(u64, Option<f64>)> {
 /// The hardest and the easiest text.
 fn extremes(saved: &[Saved]) -> Option<(String, String)> {
     let score = |saved: &Saved| statistics(&saved.version).and_then(|(_, score)| score);
-    let mut scored: Vec<(f64, &str)> =
-        saved.iter().filter_map(|saved| Some((score(saved)?, saved.version.key.resource_id.as_str()))).collect();
+    let mut scored: Vec<(f64, &str)> = saved
+        .iter()
+        .filter_map(|saved| Some((score(saved)?, saved.version.key.resource_id.as_str())))
+        .collect();
     scored.sort_by(|one, two| one.0.total_cmp(&two.0));
     let told = |(score, id): &(f64, &str)| format!("{score:.0} ({id})");
     Some((told(scored.first()?), told(scored.last()?)))
@@ -111,13 +117,17 @@ pub(super) async fn corpora(story: &mut Story<'_>, texts: &[Text]) -> Result<()>
     }
     let mut requests = Vec::new();
     for (id, _, documents) in &presidents {
-        let request =
-            CorpusRequest { documents: documents.clone(), corpus_type: CorpusType::Literature, ..CorpusRequest::default() };
+        let request = CorpusRequest {
+            documents: documents.clone(),
+            corpus_type: CorpusType::Literature,
+            ..CorpusRequest::default()
+        };
         requests.push((key(&format!("corpus/{id}"))?, request));
     }
     let children = requests.iter().map(|(child, _)| child.clone()).collect();
     let dialect = Some("en-US".to_owned());
-    let master = CorpusRequest { children, corpus_type: CorpusType::Literature, dialect, ..CorpusRequest::default() };
+    let master =
+        CorpusRequest { children, corpus_type: CorpusType::Literature, dialect, ..CorpusRequest::default() };
     requests.push((key(MASTER)?, master));
     let host = story.host;
     let report = story.bars.cascade(async |progress| host.corpus_create(requests, progress).await).await?;

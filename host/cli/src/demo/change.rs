@@ -87,7 +87,10 @@ async fn derived(story: &Story<'_>) -> Result<u64> {
 async fn why(story: &mut Story<'_>) -> Result<()> {
     let why = story.host.why(&key(MASTER)?).await?;
     let (Some(build), Some((_, step))) = (&why.build, why.steps.first()) else { return Ok(()) };
-    let by = build.component.as_ref().map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
+    let by = build
+        .component
+        .as_ref()
+        .map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
     let verb = match step.fate {
         Fate::MemoHit { .. } => "was remembered from a build",
         Fate::CutOff => "was cut off",

@@ -14,10 +14,14 @@ use crate::out::{Cell, Form, Table, Tone, bytes, count, milliseconds};
 /// Where the data is, and which components are there.
 pub(super) async fn open(story: &mut Story<'_>, place: &Place, started: Instant) -> Result<()> {
     let elapsed_ms = since(started);
-    let title = story.out.paint(Tone::Heading, "Floret: versioned language data, built by WebAssembly components");
+    let title =
+        story.out.paint(Tone::Heading, "Floret: versioned language data, built by WebAssembly components");
     let kept = if place.temporary { "a temporary folder" } else { "kept for next time" };
     story.line(&format!("{title}\ndata in {} ({kept})", place.data.display()))?;
-    story.chapter("Components", "what comes with the program; each runs in a sandbox without files, network, clock or chance")?;
+    story.chapter(
+        "Components",
+        "what comes with the program; each runs in a sandbox without files, network, clock or chance",
+    )?;
     let mut table = Table::new(&["component", "contract", "size", "what it does"]);
     for version in story.host.plugins().await? {
         let TypedMetadata::Plugin(plugin) = &version.metadata.typed else { continue };
@@ -29,7 +33,10 @@ pub(super) async fn open(story: &mut Story<'_>, place: &Place, started: Instant)
         ]);
     }
     story.table(table)?;
-    story.figures(&format!("opened in {} (the first time, components are compiled and installed)", milliseconds(elapsed_ms)))?;
+    story.figures(&format!(
+        "opened in {} (the first time, components are compiled and installed)",
+        milliseconds(elapsed_ms)
+    ))?;
     story.keep("open", json!({"data": place.data, "elapsed_ms": elapsed_ms}));
     Ok(())
 }
@@ -48,7 +55,10 @@ pub(super) async fn ledger(story: &mut Story<'_>) -> Result<()> {
     add("bytes of all versions", Cell::bytes(held.raw_bytes));
     add("stored, with all that is remembered", Cell::bytes(stored));
     story.table(table)?;
-    story.figures(&format!("{:.1} × less than every version by itself", held.raw_bytes as f64 / stored.max(1) as f64))?;
+    story.figures(&format!(
+        "{:.1} × less than every version by itself",
+        held.raw_bytes as f64 / stored.max(1) as f64
+    ))?;
     let [built, memo, cut_off] = story.steps.map(|steps| count(steps as u64));
     story.figures(&format!("steps of this run: {built} built, {memo} from memo, {cut_off} cut off"))?;
     let steps = story.steps;
@@ -79,7 +89,10 @@ pub(super) async fn verify(story: &mut Story<'_>) -> Result<()> {
     match report.problems.first() {
         None => Ok(()),
         Some(problem) => {
-            let message = format!("{} problems; the first: {}: {}", report.problem_count, problem.what, problem.problem);
+            let message = format!(
+                "{} problems; the first: {}: {}",
+                report.problem_count, problem.what, problem.problem
+            );
             Err(anyhow!(Failure::Unsound(message)))
         }
     }

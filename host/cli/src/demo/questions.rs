@@ -16,7 +16,10 @@ const SHOWN: usize = 5;
 
 /// Every way to ask, once to open the index and once to measure.
 pub(super) async fn ask(story: &mut Story<'_>) -> Result<()> {
-    story.chapter("Questions", "each asked twice: the first opens the index in its sandbox, the second is timed")?;
+    story.chapter(
+        "Questions",
+        "each asked twice: the first opens the index in its sandbox, the second is timed",
+    )?;
     let asked = [
         (TRIE, Mode::Exact, "liberty", None),
         (TRIE, Mode::Prefix, "democra", None),

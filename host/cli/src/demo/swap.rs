@@ -46,7 +46,9 @@ pub(super) async fn policy(story: &mut Story<'_>, texts: &[Text]) -> Result<()> 
         }));
     }
     story.table(table)?;
-    let sum = |versions: &[Arc<Version>]| versions.iter().map(|version| version.content_location.size_compressed).sum::<u64>();
+    let sum = |versions: &[Arc<Version>]| {
+        versions.iter().map(|version| version.content_location.size_compressed).sum::<u64>()
+    };
     let (default, archive) = (sum(&before), sum(&after));
     story.figures(&format!(
         "{} become {}; nothing was restarted, and policy-default is bound again",

@@ -92,7 +92,8 @@ const FILES: &[(&str, &str)] = files![
 
 /// All texts, by president and year.
 pub(crate) fn all() -> Result<Vec<Text>> {
-    let entries: Vec<Entry> = serde_json::from_str(INDEX).context("the index of the demo's texts cannot be read")?;
+    let entries: Vec<Entry> =
+        serde_json::from_str(INDEX).context("the index of the demo's texts cannot be read")?;
     let text = |entry: Entry| {
         let found = FILES.iter().find(|(file, _)| *file == entry.file);
         let (_, text) = found.with_context(|| format!("{} is not in the program", entry.file))?;
@@ -114,7 +115,12 @@ mod tests {
         let ids: BTreeSet<&str> = texts.iter().map(|text| text.entry.id.as_str()).collect();
         assert_eq!(ids.len(), texts.len());
         for text in &texts {
-            assert_eq!(floret_model::Digest::of(text.text.as_bytes()), text.entry.sha256, "{}", text.entry.file);
+            assert_eq!(
+                floret_model::Digest::of(text.text.as_bytes()),
+                text.entry.sha256,
+                "{}",
+                text.entry.file
+            );
         }
         let bytes: usize = texts.iter().map(|text| text.text.len()).sum();
         assert!(bytes <= 3_000_000, "{bytes} bytes are too many to ship");

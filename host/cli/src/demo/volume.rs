@@ -27,7 +27,8 @@ pub(super) async fn batch(story: &mut Story<'_>) -> Result<()> {
     let corpus = story.host.get(&key(MASTER)?, &Selector::Latest, Freshness::Cached).await?;
     let text = String::from_utf8_lossy(&corpus.content);
     let words = text.lines().filter_map(|line| line.split_once('\t')).filter(|(word, _)| word.len() > 3);
-    let mut requests = words.take(SINGLE + BATCH).map(|(word, times)| entry(word, times)).collect::<Result<Vec<_>>>()?;
+    let mut requests =
+        words.take(SINGLE + BATCH).map(|(word, times)| entry(word, times)).collect::<Result<Vec<_>>>()?;
     let rest = requests.split_off(SINGLE.min(requests.len()));
     let singles = requests.len();
     let started = Instant::now();
@@ -44,14 +45,24 @@ pub(super) async fn batch(story: &mut Story<'_>) -> Result<()> {
     story.figures(&format!("{} one by one: {} each", count(singles as u64), milliseconds(single_ms)))?;
     let times = format!("{:.1} × faster", single_ms / batch_ms.max(f64::MIN_POSITIVE));
     let times = if new == singles + batched { times } else { "compared with what is there".to_owned() };
-    story.figures(&format!("{} in one atomic batch: {} each, {times}", count(batched as u64), milliseconds(batch_ms)))?;
+    story.figures(&format!(
+        "{} in one atomic batch: {} each, {times}",
+        count(batched as u64),
+        milliseconds(batch_ms)
+    ))?;
     if new < singles + batched {
         let known = (singles + batched - new) as u64;
-        story.figures(&format!("{} of them were there already: no new version, nothing written", count(known)))?;
+        story.figures(&format!(
+            "{} of them were there already: no new version, nothing written",
+            count(known)
+        ))?;
     }
-    story.keep("batch", json!({
-        "singles": singles, "single_ms": single_ms, "batched": batched, "batch_ms": batch_ms, "new": new,
-    }));
+    story.keep(
+        "batch",
+        json!({
+            "singles": singles, "single_ms": single_ms, "batched": batched, "batch_ms": batch_ms, "new": new,
+        }),
+    );
     Ok(())
 }
 

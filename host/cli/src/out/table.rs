@@ -91,7 +91,8 @@ impl Table {
 
     /// Lines of fields with a tab between them, without headings.
     pub(crate) fn plain(&self) -> String {
-        let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.plain.as_str()).collect::<Vec<_>>().join("\t");
+        let line =
+            |row: &Vec<Cell>| row.iter().map(|cell| cell.plain.as_str()).collect::<Vec<_>>().join("\t");
         self.rows.iter().map(line).collect::<Vec<_>>().join("\n")
     }
 
@@ -107,7 +108,8 @@ impl Table {
         } else {
             table.force_no_tty();
         }
-        let right = |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right));
+        let right =
+            |column: usize| self.rows.iter().any(|row| row.get(column).is_some_and(|cell| cell.right));
         let align = |column| if right(column) { CellAlignment::Right } else { CellAlignment::Left };
         if self.headings.iter().any(|heading| !heading.is_empty()) {
             let heading = |(column, text): (usize, &&'static str)| {

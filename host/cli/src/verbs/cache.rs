@@ -29,13 +29,15 @@ pub(crate) enum Verb {
 
 /// Drop cached copies.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Patterns: * is any run of characters, ? one, [a-z] one of these, [!a-z] none of these; \\ takes the next
+#[command(
+    after_help = "Patterns: * is any run of characters, ? one, [a-z] one of these, [!a-z] none of these; \\ takes the next
 character as it is. They are matched against the whole name, e.g. corpus/lincoln or work:corpus/lincoln.
 
 Examples:
   floret cache invalidate 'literature/lincoln-*'
   floret cache invalidate --namespace default
-  floret cache invalidate --all")]
+  floret cache invalidate --all"
+)]
 pub(crate) struct Invalidate {
     /// Of the resources whose names match.
     #[arg(value_name = "PATTERN", required_unless_present_any = ["namespace", "all"], conflicts_with_all = ["namespace", "all"])]
@@ -83,7 +85,15 @@ async fn stats(context: &mut Context) -> Result<()> {
 /// Both tiers of every namespace.
 pub(crate) fn table(stats: &CacheStats) -> Table {
     let mut table = Table::new(&[
-        "namespace", "memory hits", "disk hits", "misses", "hit rate", "in memory", "bytes", "on disk", "bytes",
+        "namespace",
+        "memory hits",
+        "disk hits",
+        "misses",
+        "hit rate",
+        "in memory",
+        "bytes",
+        "on disk",
+        "bytes",
     ]);
     let rows = stats.namespaces.iter().map(|(name, stats)| (name.as_str(), stats));
     for (name, stats) in rows.chain([("total", &stats.total)]) {
@@ -119,9 +129,7 @@ fn document(stats: &CacheStats) -> Value {
 }
 
 fn namespace(stats: &NamespaceStats) -> Value {
-    let latency = |latency: &floret_cache::Latency| {
-        json!({"count": latency.count, "mean_ns": latency.mean_ns, "p50_ns": latency.p50_ns, "p99_ns": latency.p99_ns})
-    };
+    let latency = |latency: &floret_cache::Latency| json!({"count": latency.count, "mean_ns": latency.mean_ns, "p50_ns": latency.p50_ns, "p99_ns": latency.p99_ns});
     json!({
         "hit_rate": stats.hit_rate(),
         "memory_hits": stats.memory_hits,
@@ -163,7 +171,8 @@ async fn invalidate(args: Invalidate, context: &mut Context) -> Result<()> {
 }
 
 fn told(out: &mut Out, gone: Invalidated) -> Result<()> {
-    let sentence = format!("{} entries dropped from memory, {} from disk", count(gone.memory), count(gone.disk));
+    let sentence =
+        format!("{} entries dropped from memory, {} from disk", count(gone.memory), count(gone.disk));
     out.fact(&sentence, &[&gone.memory.to_string(), &gone.disk.to_string()])
 }
 
@@ -188,7 +197,9 @@ async fn matching(host: &Floret, patterns: &[Pattern]) -> Result<Invalidated> {
         }
     }
     if matched == 0 {
-        return Err(usage("no resource has a name that matches; `floret list --all-namespaces` shows the names"));
+        return Err(usage(
+            "no resource has a name that matches; `floret list --all-namespaces` shows the names",
+        ));
     }
     Ok(gone)
 }
@@ -216,7 +227,8 @@ async fn warm(args: Warm, context: &mut Context) -> Result<()> {
                     bytes(held),
                     rounded(started.elapsed()),
                 );
-                let fields = [warmed.from_disk, warmed.loaded, warmed.failed].map(|number| number.to_string());
+                let fields =
+                    [warmed.from_disk, warmed.loaded, warmed.failed].map(|number| number.to_string());
                 out.fact(&sentence, &fields.each_ref().map(String::as_str))
             })
         })

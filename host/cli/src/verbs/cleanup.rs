@@ -33,14 +33,25 @@ fn tell(out: &mut Out, report: &CleanupReport) -> Result<()> {
     let mut table = Table::new(&["", "version", "why"]);
     let dropped = if report.dry_run { "would drop" } else { "dropped" };
     for version in &report.dropped {
-        table.row(vec![Cell::either(dropped, "dropped").tone(Tone::Notable), Cell::text(version), Cell::none()]);
+        table.row(vec![
+            Cell::either(dropped, "dropped").tone(Tone::Notable),
+            Cell::text(version),
+            Cell::none(),
+        ]);
     }
     for kept in &report.kept {
-        table.row(vec![Cell::text("kept").tone(Tone::Good), Cell::text(&kept.version), Cell::text(reason(kept.reason))]);
+        table.row(vec![
+            Cell::text("kept").tone(Tone::Good),
+            Cell::text(&kept.version),
+            Cell::text(reason(kept.reason)),
+        ]);
     }
     out.table(&table)?;
-    let kept: Vec<String> =
-        report.kept_by_reason.iter().map(|(why, number)| format!("{} {}", count(*number), reason(*why))).collect();
+    let kept: Vec<String> = report
+        .kept_by_reason
+        .iter()
+        .map(|(why, number)| format!("{} {}", count(*number), reason(*why)))
+        .collect();
     let sweep = &report.sweep;
     out.aside(&format!(
         "{}{} versions dropped of {}; kept: {}",

@@ -6,7 +6,9 @@ use crate::run::Context;
 
 /// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: floret completions bash > ~/.local/share/bash-completion/completions/floret")]
+#[command(
+    after_help = "Example: floret completions bash > ~/.local/share/bash-completion/completions/floret"
+)]
 pub(crate) struct Args {
     /// For which shell.
     shell: Shell,

@@ -119,7 +119,8 @@ async fn create(args: Create, context: &mut Context) -> Result<()> {
                 None => CorpusType::Base,
             };
             let children = args.inputs.children.clone();
-            let request = CorpusRequest { documents, children, corpus_type, dialect: args.dialect.clone(), config };
+            let request =
+                CorpusRequest { documents, children, corpus_type, dialect: args.dialect.clone(), config };
             let corpora = vec![(args.key.clone(), request)];
             let report = bars.cascade(async |progress| host.corpus_create(corpora, progress).await).await?;
             out.show(&report, |out| report::show(out, &report))

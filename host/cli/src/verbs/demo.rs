@@ -23,7 +23,5 @@ pub(crate) async fn run(Args {}: Args, context: &mut Context) -> Result<()> {
     context.out.tell();
     let place = crate::demo::Place { data: context.settings.data.clone(), temporary: temporary.is_some() };
     let started = Instant::now();
-    context
-        .with_host(async |host, out, bars| crate::demo::tell(host, out, bars, &place, started).await)
-        .await
+    context.with_host(async |host, out, bars| crate::demo::tell(host, out, bars, &place, started).await).await
 }

@@ -56,12 +56,16 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                     let document = host.document(&snapshot.version).await?;
                     out.show(&document, |out| {
                         let text = format!("{} is in {}", snapshot.version.reference(), file.display());
-                        out.fact(&text, &[&snapshot.version.reference().to_string(), &file.display().to_string()])
+                        out.fact(
+                            &text,
+                            &[&snapshot.version.reference().to_string(), &file.display().to_string()],
+                        )
                     })
                 }
                 None => {
                     if std::io::stdout().is_terminal() && std::str::from_utf8(&snapshot.content).is_err() {
-                        let message = format!("the content of {} is not text; use --output FILE, or --info", args.key);
+                        let message =
+                            format!("the content of {} is not text; use --output FILE, or --info", args.key);
                         return Err(usage(message));
                     }
                     out.raw(&snapshot.content)
@@ -89,7 +93,15 @@ fn fields(document: &VersionDocument) -> Table {
     let location = &document.content_location;
     add("namespace", Cell::text(&document.namespace));
     add("resource", Cell::text(format!("{}/{}", document.resource_type, document.resource_id)));
-    add("version", Cell::text(format!("{} (@{}{})", info.version, info.seq, if info.is_latest { ", latest" } else { "" })));
+    add(
+        "version",
+        Cell::text(format!(
+            "{} (@{}{})",
+            info.version,
+            info.seq,
+            if info.is_latest { ", latest" } else { "" }
+        )),
+    );
     add("created", Cell::text(&info.created_at));
     add("sha256", Cell::text(info.data_hash));
     add("media type", Cell::text(&document.media_type));
@@ -117,8 +129,14 @@ fn fields(document: &VersionDocument) -> Table {
         add("made from", Cell::text(dependency));
     }
     if let Some(build) = &document.build {
-        let by = build.component.as_ref().map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
-        add("built by", Cell::text(format!("{by} in {:.1} ms, recipe {}", build.build_time_ms, build.recipe.short())));
+        let by = build
+            .component
+            .as_ref()
+            .map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
+        add(
+            "built by",
+            Cell::text(format!("{by} in {:.1} ms, recipe {}", build.build_time_ms, build.recipe.short())),
+        );
     }
     if let Some(policy) = &document.policy {
         add("policy", Cell::text(format!("{}: {}", policy.policy, policy.reason)));

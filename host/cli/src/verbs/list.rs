@@ -48,7 +48,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                 out.table(&table)?;
                 match &next {
                     Some(next) => out.aside(&format!("more: floret list … --after '{next}'")),
-                    None if found.is_empty() => out.aside("nothing is there yet; `floret demo` shows what could be"),
+                    None if found.is_empty() => {
+                        out.aside("nothing is there yet; `floret demo` shows what could be")
+                    }
                     None => Ok(()),
                 }
             })
@@ -57,14 +59,16 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
 }
 
 fn query(args: &Args) -> Result<ListQuery> {
-    let (resource_type, id_prefix) = match args.what.as_deref().map(|what| what.split_once('/').unwrap_or((what, ""))) {
-        None => (None, None),
-        Some((resource_type, prefix)) => {
-            let hint = "expected TYPE or TYPE/PREFIX; a namespace is given by --namespace";
-            let resource_type = ResourceType::new(resource_type).map_err(|error| usage(format!("{error}; {hint}")))?;
-            (Some(resource_type), Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()))
-        }
-    };
+    let (resource_type, id_prefix) =
+        match args.what.as_deref().map(|what| what.split_once('/').unwrap_or((what, ""))) {
+            None => (None, None),
+            Some((resource_type, prefix)) => {
+                let hint = "expected TYPE or TYPE/PREFIX; a namespace is given by --namespace";
+                let resource_type =
+                    ResourceType::new(resource_type).map_err(|error| usage(format!("{error}; {hint}")))?;
+                (Some(resource_type), Some(prefix.to_owned()).filter(|prefix| !prefix.is_empty()))
+            }
+        };
     if args.limit == 0 {
         return Err(usage("--limit 0 lists nothing: expected at least 1"));
     }

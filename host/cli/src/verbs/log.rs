@@ -60,7 +60,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             let log = host.log(&args.key, args.before.map(Seq), args.limit).await?;
             let entries: Vec<Entry> = log.iter().map(|version| Entry::of(version)).collect();
             out.show(&entries, |out| {
-                let mut table = Table::new(&["seq", "version", "created", "content", "raw", "stored", "as", "remarks"]);
+                let mut table =
+                    Table::new(&["seq", "version", "created", "content", "raw", "stored", "as", "remarks"]);
                 for version in &log {
                     table.row(row(version));
                 }

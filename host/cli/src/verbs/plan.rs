@@ -23,7 +23,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                 match plan.steps.len() as u64 {
                     0 => out.aside("nothing depends on it"),
                     1 => out.aside("1 step at most; what did not really change is cut off"),
-                    steps => out.aside(&format!("{} steps at most; what did not really change is cut off", count(steps))),
+                    steps => out.aside(&format!(
+                        "{} steps at most; what did not really change is cut off",
+                        count(steps)
+                    )),
                 }
             })
         })

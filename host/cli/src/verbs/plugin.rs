@@ -110,7 +110,9 @@ async fn tell(host: &Floret, saved: &Saved, cascade: bool, out: &mut Out, bars: 
         TypedMetadata::Plugin(plugin) => {
             format!("{} {}, {}", plugin.component_name, plugin.component_version, plugin.contract)
         }
-        TypedMetadata::Binding(binding) => format!("{} is bound to {}", binding.component, version.key.resource_id),
+        TypedMetadata::Binding(binding) => {
+            format!("{} is bound to {}", binding.component, version.key.resource_id)
+        }
         _ => String::new(),
     };
     let done = if version.key.resource_type == ResourceType::binding() { "bound" } else { "installed" };
@@ -167,7 +169,8 @@ async fn list(context: &mut Context) -> Result<()> {
                 })
                 .collect();
             out.show(&document, |out| {
-                let mut table = Table::new(&["name", "seq", "version", "contract", "size", "from", "bound to"]);
+                let mut table =
+                    Table::new(&["name", "seq", "version", "contract", "size", "from", "bound to"]);
                 for version in &plugins {
                     let TypedMetadata::Plugin(plugin) = &version.metadata.typed else { continue };
                     let name = version.key.resource_id.as_str();
@@ -210,7 +213,8 @@ async fn inspect(args: Inspect, context: &mut Context) -> Result<()> {
 
 fn show(out: &mut Out, component: &Inspected) -> Result<()> {
     let mut table = Table::new(&["", ""]);
-    let mut add = |name: &str, text: String| table.row(vec![Cell::text(name).tone(Tone::Name), Cell::text(text)]);
+    let mut add =
+        |name: &str, text: String| table.row(vec![Cell::text(name).tone(Tone::Name), Cell::text(text)]);
     add("name", component.name.clone());
     add("version", component.version.to_string());
     add("contract", component.contract.clone());
@@ -230,7 +234,12 @@ fn show(out: &mut Out, component: &Inspected) -> Result<()> {
             None => String::new(),
         };
         let kind = if property.get("enum").is_some() { text("enum") } else { text("type") };
-        table.row(vec![Cell::text(name).tone(Tone::Name), Cell::text(kind), Cell::text(text("default")), Cell::text(text("description"))]);
+        table.row(vec![
+            Cell::text(name).tone(Tone::Name),
+            Cell::text(kind),
+            Cell::text(text("default")),
+            Cell::text(text("description")),
+        ]);
     }
     if table.is_empty() {
         return Ok(());

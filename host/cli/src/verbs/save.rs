@@ -65,9 +65,8 @@ pub(crate) struct Args {
     each: bool,
 }
 
-const ONE_ONLY: [&str; 10] = [
-    "key", "file", "as_json", "media_type", "tags", "ttl", "bump", "if_latest", "parent", "Described",
-];
+const ONE_ONLY: [&str; 10] =
+    ["key", "file", "as_json", "media_type", "tags", "ttl", "bump", "if_latest", "parent", "Described"];
 
 const EXAMPLES: &str = "Examples:
   floret save literature/walden walden.txt --title Walden --author 'Henry D. Thoreau' --year 1854
@@ -203,6 +202,11 @@ fn tell(out: &mut Out, saved: &Saved) -> Result<()> {
         _ => format!("{} as {codec} in {}", bytes(location.size_bytes), bytes(location.size_compressed)),
     };
     let sentence = format!("{} {reference} ({}), {size}", out.paint(tone, word), version.version);
-    let fields = [if saved.is_new { "new" } else { "unchanged" }, &reference, &version.version.to_string(), &version.data_hash.to_string()];
+    let fields = [
+        if saved.is_new { "new" } else { "unchanged" },
+        &reference,
+        &version.version.to_string(),
+        &version.data_hash.to_string(),
+    ];
     out.fact(&sentence, &fields)
 }

@@ -102,7 +102,7 @@ pub(crate) fn hits(answer: &SearchAnswer, merged: bool) -> Table {
         table.row(vec![
             Cell::text(&hit.word).tone(Tone::Name),
             Cell::count(hit.frequency),
-            Cell::count(u64::from(hit.distance)),
+            hit.distance.map_or_else(Cell::none, |distance| Cell::count(u64::from(distance))),
             Cell::number(format!("{:.4}", hit.score)),
             if merged { Cell::text(ranks.join(", ")).tone(Tone::Faint) } else { Cell::none() },
         ]);

@@ -36,7 +36,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                     Some(rebuilt?)
                 }
             };
-            let sound = report.is_clean() && rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
+            let sound = report.is_clean()
+                && rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
             out.show(&json!({"sound": sound, "verify": report, "rebuild": rebuilt}), |out| {
                 checked(out, &report)?;
                 rebuilt.as_ref().map_or(Ok(()), |rebuilt| again(out, rebuilt))
@@ -62,7 +63,11 @@ fn verdict(report: &VerifyReport, rebuilt: Option<&RebuildReport>) -> String {
 fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
     let mut table = Table::new(&["", "what", "problem"]);
     for problem in &report.problems {
-        table.row(vec![Cell::text(&problem.invariant).tone(Tone::Bad), Cell::text(&problem.what), Cell::text(&problem.problem)]);
+        table.row(vec![
+            Cell::text(&problem.invariant).tone(Tone::Bad),
+            Cell::text(&problem.what),
+            Cell::text(&problem.problem),
+        ]);
     }
     out.table(&table)?;
     if report.problem_count > report.problems.len() as u64 {
@@ -82,8 +87,10 @@ fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
         bytes(report.rehashed_bytes),
     );
     let state = if report.is_clean() { "sound" } else { "unsound" };
-    let fields = [report.resources, report.versions, report.blobs, report.rehashed_bytes, report.problem_count];
-    let fields: Vec<String> = [state.to_owned()].into_iter().chain(fields.iter().map(u64::to_string)).collect();
+    let fields =
+        [report.resources, report.versions, report.blobs, report.rehashed_bytes, report.problem_count];
+    let fields: Vec<String> =
+        [state.to_owned()].into_iter().chain(fields.iter().map(u64::to_string)).collect();
     out.fact(&sentence, &fields.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
@@ -98,7 +105,12 @@ fn again(out: &mut Out, report: &RebuildReport) -> Result<()> {
         ]);
     }
     for (version, reason) in &report.skipped {
-        table.row(vec![Cell::text("skipped").tone(Tone::Notable), Cell::text(version), Cell::text(reason), Cell::none()]);
+        table.row(vec![
+            Cell::text("skipped").tone(Tone::Notable),
+            Cell::text(version),
+            Cell::text(reason),
+            Cell::none(),
+        ]);
     }
     out.table(&table)?;
     let differing = report.mismatches().count();

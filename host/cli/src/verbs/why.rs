@@ -33,7 +33,10 @@ fn built(out: &mut Out, why: &Why) -> Result<()> {
         let sentence = format!("{name} was saved; it is not built from anything");
         return out.fact(&sentence, &["saved", &why.version.to_string()]);
     };
-    let by = build.component.as_ref().map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
+    let by = build
+        .component
+        .as_ref()
+        .map_or_else(|| "the host".to_owned(), |component| component.plugin.to_string());
     let took = milliseconds(build.build_time_ms);
     let sentence = match build.from_memo {
         true => format!("{name} was taken from memo: an earlier build by {by}, which took {took}"),
@@ -73,8 +76,12 @@ fn meaning(step: &StepReport) -> String {
     match &step.fate {
         Fate::Built { changed: true } => "its recipe was new, and so is its output".to_owned(),
         Fate::Built { changed: false } => "its recipe was new, but its output is as before".to_owned(),
-        Fate::MemoHit { changed: true } => "the same recipe was built before; that output was taken".to_owned(),
-        Fate::MemoHit { changed: false } => "the same recipe was built before, and its output is as before".to_owned(),
+        Fate::MemoHit { changed: true } => {
+            "the same recipe was built before; that output was taken".to_owned()
+        }
+        Fate::MemoHit { changed: false } => {
+            "the same recipe was built before, and its output is as before".to_owned()
+        }
         Fate::CutOff => "nothing that it is made from really changed".to_owned(),
         Fate::Failed { error } => error.clone(),
         Fate::Skipped { reason } => format!("not tried: {reason}"),
@@ -95,7 +102,12 @@ fn newer(out: &mut Out, why: &Why) -> Result<()> {
             true => Cell::either("differs: a cascade would rebuild it", "differs").tone(Tone::Notable),
             false => Cell::either("is equal: a cascade would cut it off", "equal").tone(Tone::Faint),
         };
-        table.row(vec![Cell::text(&input.role), Cell::text(&input.built_from), Cell::text(&input.latest), content]);
+        table.row(vec![
+            Cell::text(&input.role),
+            Cell::text(&input.built_from),
+            Cell::text(&input.latest),
+            content,
+        ]);
     }
     out.table(&table)
 }

@@ -56,7 +56,7 @@ pub(crate) fn choose(
     config: &str,
 ) -> wasmtime::Result<Result<Proposal, Said>> {
     let policy = guest.floret_policy_compression();
-    let answer = policy.call_choose(store, &profile.into(), config)?;
+    let answer = policy.call_choose(store, &profile.clone().into(), config)?;
     Ok(answer.map(Proposal::from).map_err(Said::from))
 }
 
@@ -64,25 +64,25 @@ pub(crate) fn choose(
 pub(crate) fn choose_many(
     guest: &Guest,
     store: &mut Store<Job>,
-    profiles: &[PolicyProfile],
+    profiles: Vec<PolicyProfile>,
     config: &str,
 ) -> wasmtime::Result<Result<Vec<Proposal>, Said>> {
     let policy = guest.floret_policy_compression();
-    let profiles: Vec<_> = profiles.iter().map(compression::Profile::from).collect();
+    let profiles: Vec<_> = profiles.into_iter().map(compression::Profile::from).collect();
     let answer = policy.call_choose_many(store, &profiles, config)?;
     let proposals = answer.map(|choices| choices.into_iter().map(Proposal::from).collect());
     Ok(proposals.map_err(Said::from))
 }
 
-impl From<&PolicyProfile> for compression::Profile {
-    fn from(profile: &PolicyProfile) -> Self {
+impl From<PolicyProfile> for compression::Profile {
+    fn from(profile: PolicyProfile) -> Self {
         Self {
             size_bytes: profile.size_bytes,
-            namespace: profile.namespace.clone(),
-            resource_type: profile.resource_type.clone(),
-            media_type: profile.media_type.clone(),
+            namespace: profile.namespace,
+            resource_type: profile.resource_type,
+            media_type: profile.media_type,
             items: profile.items,
-            flags: profile.flags.clone(),
+            flags: profile.flags,
             entropy_bits_per_byte: profile.entropy_bits_per_byte,
         }
     }

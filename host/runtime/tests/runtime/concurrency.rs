@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use floret_runtime::{Error, Limits, PolicyProfile};
 use tokio::task::JoinSet;
 
-use crate::guests::{load, small_limits, text};
+use crate::guests::{load, policy_choosing, runtime, small_limits, text};
 
 const LOOP: &str = r#"{"mode":"loop"}"#;
 
@@ -108,4 +108,35 @@ async fn many_tasks_decide_at_once() {
         });
     }
     tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn a_policy_that_traps_is_replaced() {
+    let traps = runtime(small_limits()).load(policy_choosing("", "unreachable")).await.expect("a policy");
+    for _ in 0..20 {
+        let error = traps.choose(&[profile(1)], "{}").await.expect_err("a trap");
+        assert!(matches!(error, Error::Trap { .. }), "{error}");
+    }
+}
+
+/// Quick a hundred times, so that its decisions move to the calling thread, then endless there: it is stopped
+/// after 10 ms and asked again elsewhere, in a new instance that is quick again.
+#[tokio::test(flavor = "current_thread")]
+async fn a_policy_that_turns_slow_does_not_hold_up_the_async_thread() {
+    let turns = policy_choosing(
+        "(global $turns (mut i32) (i32.const 0))",
+        "(global.set $turns (i32.add (global.get $turns) (i32.const 1)))
+         (if (i32.gt_u (global.get $turns) (i32.const 100)) (then (loop (br 0))))
+         i32.const 256",
+    );
+    let limits = Limits { query_timeout: Duration::from_secs(6), ..small_limits() };
+    let policy = runtime(limits).load(turns).await.expect("a policy");
+    for _ in 0..100 {
+        policy.choose(&[profile(1)], "{}").await.expect("a choice");
+    }
+    let started = Instant::now();
+    let answer = policy.choose(&[profile(1)], "{}").await;
+    // If this machine was too busy for the decisions to prove quick, it loops elsewhere and is stopped later.
+    let quick = started.elapsed() < Duration::from_secs(5);
+    assert_eq!(answer.is_ok(), quick, "{answer:?}");
 }

@@ -72,6 +72,15 @@ pub fn component(contract: &str, core: &str) -> Bytes {
 /// A policy in text form whose `describe` runs `body`, which leaves the address of a description; there is a good
 /// one at 0.
 pub fn policy_describing(declarations: &str, body: &str) -> Bytes {
+    policy(declarations, body, "unreachable")
+}
+
+/// A policy whose `choose` runs a body, which leaves the address of an answer; there is a good one at 256.
+pub fn policy_choosing(declarations: &str, body: &str) -> Bytes {
+    policy(declarations, "i32.const 0", body)
+}
+
+fn policy(declarations: &str, describe: &str, choose: &str) -> Bytes {
     let core = format!(
         r#"(module
             {declarations}
@@ -83,10 +92,11 @@ pub fn policy_describing(declarations: &str, body: &str) -> Bytes {
             (data (i32.const 72) "0.1.0")
             (data (i32.const 80) "A")
             (data (i32.const 88) "{{}}")
+            (data (i32.const 272) "\40\00\00\00\04\00\00\00")
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
-            (func (export "floret:policy/compression@0.1.0#describe") (result i32) {body})
+            (func (export "floret:policy/compression@0.1.0#describe") (result i32) {describe})
             (func (export "floret:policy/compression@0.1.0#choose")
-                (param i64 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 f32 i32 i32) (result i32) unreachable)
+                (param i64 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 f32 i32 i32) (result i32) {choose})
             (func (export "floret:policy/compression@0.1.0#choose-many")
                 (param i32 i32 i32 i32) (result i32) unreachable))"#
     );

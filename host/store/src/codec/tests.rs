@@ -5,12 +5,8 @@ use proptest::prelude::*;
 use super::{decode, encode};
 use crate::Error;
 
-const ALL: [CompressionType; 4] = [
-    CompressionType::None,
-    CompressionType::Zstd,
-    CompressionType::Lz4,
-    CompressionType::Gzip,
-];
+const ALL: [CompressionType; 4] =
+    [CompressionType::None, CompressionType::Zstd, CompressionType::Lz4, CompressionType::Gzip];
 
 fn codec(compression: CompressionType) -> Codec {
     Codec::new(compression, 3).expect("every compression has level 3 or none")

@@ -2,9 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use floret_model::{
-    CompressionType, ContentLocation, CorpusMetadata, Digest, LiteratureMetadata,
-    LiteratureStatistics, Metadata, ResourceKey, SearchMetadata, Seq, StorageType, TimestampMs,
-    TypedMetadata, Version,
+    CompressionType, ContentLocation, CorpusMetadata, Digest, LiteratureMetadata, LiteratureStatistics,
+    Metadata, ResourceKey, SearchMetadata, Seq, StorageType, TimestampMs, TypedMetadata, Version,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -61,14 +60,30 @@ fn m3_a_record_has_the_promised_field_names() {
         names.collect::<Vec<_>>()
     };
     let expected = [
-        "namespace", "resource_type", "resource_id", "seq", "version_info", "publish_id",
-        "dropped_at", "media_type", "content_location", "content_inline", "metadata",
+        "namespace",
+        "resource_type",
+        "resource_id",
+        "seq",
+        "version_info",
+        "publish_id",
+        "dropped_at",
+        "media_type",
+        "content_location",
+        "content_inline",
+        "metadata",
     ];
     assert_eq!(names(document), expected);
     let location = document.get_document("content_location").expect("there");
     let expected = [
-        "storage_type", "cache_namespace", "cache_key", "path", "compression",
-        "compression_level", "size_bytes", "size_compressed", "checksum",
+        "storage_type",
+        "cache_namespace",
+        "cache_key",
+        "path",
+        "compression",
+        "compression_level",
+        "size_bytes",
+        "size_compressed",
+        "checksum",
     ];
     assert_eq!(names(location), expected);
     let info = document.get_document("version_info").expect("there");
@@ -93,10 +108,7 @@ fn m10_metadata_of_each_kind_reads_back() {
             readability_formula: "flesch-reading-ease".to_owned(),
         }),
     };
-    let bare = LiteratureMetadata {
-        statistics: None,
-        ..literature.clone()
-    };
+    let bare = LiteratureMetadata { statistics: None, ..literature.clone() };
     let corpus = CorpusMetadata {
         vocabulary_hash: Some(Digest::of(b"v")),
         word_frequencies: BTreeMap::from([("a.b$c".to_owned(), 3)]),
@@ -118,27 +130,21 @@ fn m10_metadata_of_each_kind_reads_back() {
 }
 
 fn custom(value: serde_json::Value) -> Metadata {
-    Metadata {
-        custom: BTreeMap::from([("value".to_owned(), value)]),
-        ..Metadata::default()
-    }
+    Metadata { custom: BTreeMap::from([("value".to_owned(), value)]), ..Metadata::default() }
 }
 
 #[test]
 fn m6_what_bson_cannot_hold_is_refused_in_words() {
-    for (value, expected) in [
-        (json!(u64::MAX), "18446744073709551615"),
-        (json!({"nul\0inside": 1}), "metadata"),
-    ] {
+    for (value, expected) in
+        [(json!(u64::MAX), "18446744073709551615"), (json!({"nul\0inside": 1}), "metadata")]
+    {
         let refused = version_to_document(&version(custom(value)));
         let message = refused.expect_err("not representable").to_string();
         assert!(message.contains(expected), "{message}");
         assert!(message.contains("corpus/a"), "{message}");
     }
-    let large = Version {
-        content_inline: Some(vec![0; 17 * 1024 * 1024].into()),
-        ..version(Metadata::default())
-    };
+    let large =
+        Version { content_inline: Some(vec![0; 17 * 1024 * 1024].into()), ..version(Metadata::default()) };
     let refused = version_to_document(&large);
     assert!(matches!(refused, Err(Error::Invalid { .. })));
 }
@@ -156,7 +162,9 @@ fn json_values() -> impl Strategy<Value = serde_json::Value> {
         Just(json!(null)),
         any::<bool>().prop_map(|value| json!(value)),
         any::<i64>().prop_map(|value| json!(value)),
-        any::<f64>().prop_filter("JSON has only finite ones", |value| value.is_finite()).prop_map(|value| json!(value)),
+        any::<f64>()
+            .prop_filter("JSON has only finite ones", |value| value.is_finite())
+            .prop_map(|value| json!(value)),
         "[^\0]{0,8}".prop_map(|value| json!(value)),
     ];
     leaf.prop_recursive(4, 32, 5, |inner| {

@@ -134,10 +134,7 @@ async fn m3_checksum_is_verified_on_every_read() {
         refused(&[&sound[..], b"x"].concat(), "longer").await;
         std::fs::write(&object, &sound).expect("written");
         store.blobs.get(&location).await.expect("restored");
-        let other = ContentLocation {
-            checksum: Digest::of(b"other"),
-            ..location.clone()
-        };
+        let other = ContentLocation { checksum: Digest::of(b"other"), ..location.clone() };
         let read = store.blobs.get(&other).await;
         assert!(matches!(read, Err(Error::Integrity { .. })), "another checksum: {read:?}");
         std::fs::remove_file(&object).expect("it was there");

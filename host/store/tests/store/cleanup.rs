@@ -3,9 +3,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floret_model::{Digest, Memo, ResourceType, Seq, TimestampMs};
-use floret_store::{
-    Catalog, Clock, KeepReason, LogEntry, RetentionPolicy, Retained, cleanup, retain, sweep,
-};
+use floret_store::{Catalog, Clock, KeepReason, LogEntry, Retained, RetentionPolicy, cleanup, retain, sweep};
 
 use crate::support::{HOUR_MS, NOW, files, fresh, key, part, reference, zstd};
 
@@ -13,13 +11,7 @@ use crate::support::{HOUR_MS, NOW, files, fresh, key, part, reference, zstd};
 const LATER: TimestampMs = TimestampMs(i64::MAX / 2);
 
 fn entry(seq: u64) -> LogEntry {
-    LogEntry {
-        seq: Seq(seq),
-        tagged: false,
-        expired: false,
-        dropped: false,
-        referenced: false,
-    }
+    LogEntry { seq: Seq(seq), tagged: false, expired: false, dropped: false, referenced: false }
 }
 
 fn check(newest: usize, log: &[LogEntry], kept: &[(u64, KeepReason)], droppable: &[u64]) {
@@ -79,10 +71,7 @@ fn r1_defaults_are_those_promised() {
         let resource_type = ResourceType::new(name).expect("valid");
         assert_eq!(policy.newest_of(&resource_type), count, "{name}");
     }
-    let none = RetentionPolicy {
-        newest_of_others: 0,
-        ..policy
-    };
+    let none = RetentionPolicy { newest_of_others: 0, ..policy };
     assert_eq!(none.newest_of(&ResourceType::plugin()), 1, "never the latest");
 }
 
@@ -179,7 +168,9 @@ async fn r2_a_sweep_frees_real_bytes_after_the_grace_period() {
     let stored = || files(&objects_folder).iter().map(|(_, length)| length).sum::<u64>();
     let corpus = key("corpus", "c");
     for number in 1..=5 {
-        let noise: Vec<u8> = (0..2000_u32).flat_map(|at| Digest::of(&(at + number).to_le_bytes()).as_bytes().to_vec()).collect();
+        let noise: Vec<u8> = (0..2000_u32)
+            .flat_map(|at| Digest::of(&(at + number).to_le_bytes()).as_bytes().to_vec())
+            .collect();
         store.save(store.stored(&corpus, noise).await).await;
     }
     let unused = Bytes::from("never published".repeat(100));
@@ -227,18 +218,19 @@ async fn r2_orphans_go_and_what_is_being_written_stays() {
     let bytes = Bytes::from("known");
     let digest = Digest::of(&bytes);
     let location = store.blobs.put(bytes, digest, zstd()).await.expect("stored");
-    store.publish(vec![{
-        let mut draft = store.inline(&key("corpus", "c"), "x");
-        (draft.content_location, draft.content_inline) = (location.clone(), None);
-        draft.data_hash = digest;
-        draft
-    }]).await.expect("published");
+    store
+        .publish(vec![{
+            let mut draft = store.inline(&key("corpus", "c"), "x");
+            (draft.content_location, draft.content_inline) = (location.clone(), None);
+            draft.data_hash = digest;
+            draft
+        }])
+        .await
+        .expect("published");
     let known = objects.join(location.path.expect("a path"));
     let writing = Digest::of(b"being written");
     let claim = store.catalog.claim_blob(&writing, LATER.plus_ms(1)).await.expect("claimed");
-    let floret_store::Claim::Put { generation } = claim else {
-        panic!("nobody stored it")
-    };
+    let floret_store::Claim::Put { generation } = claim else { panic!("nobody stored it") };
     let plant = |digest: &Digest, generation: u64| {
         let path = objects.join(floret_store::blob_path(digest, generation));
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");

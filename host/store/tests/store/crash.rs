@@ -48,16 +48,12 @@ async fn next_seq(store: &Store, key: &floret_model::ResourceKey) -> u64 {
 }
 
 fn child(folder: &str) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let (folder, round) = folder.rsplit_once('#').expect("folder and round");
     runtime.block_on(async {
         let store = Arc::new(open(folder.as_ref()));
-        let writers = (0..4).map(|writer| {
-            tokio::spawn(save_for_ever(Arc::clone(&store), writer, round.to_owned()))
-        });
+        let writers =
+            (0..4).map(|writer| tokio::spawn(save_for_ever(Arc::clone(&store), writer, round.to_owned())));
         for writer in writers.collect::<Vec<_>>() {
             writer.await.expect("a writer");
         }
@@ -117,10 +113,7 @@ fn note(line: &str, acknowledged: &mut BTreeMap<(String, u64), String>) -> bool 
 async fn check(folder: &std::path::Path, acknowledged: &BTreeMap<(String, u64), String>, round: u64) {
     let store = open(folder);
     for ((id, seq), digest) in acknowledged {
-        let reference = VersionRef {
-            key: key("corpus", id),
-            seq: Seq(*seq),
-        };
+        let reference = VersionRef { key: key("corpus", id), seq: Seq(*seq) };
         let version = store.catalog.version(&reference).await.expect("read");
         let version = version.unwrap_or_else(|| panic!("round {round}: {reference} is lost"));
         assert_eq!(version.data_hash.to_string(), *digest, "round {round}: {reference}");

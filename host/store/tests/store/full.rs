@@ -62,7 +62,7 @@ async fn fill(folder: &std::path::Path) {
     let key = key("corpus", "c");
     let mut saved = 0_u64;
     let failed = loop {
-        let content = vec![saved as u8; 4 * 1024 * 1024];
+        let content = noise(saved, 4 * 1024 * 1024);
         match store.publish(vec![store.inline(&key, content)]).await {
             Ok(_) => saved += 1,
             Err(error) => break error,
@@ -78,4 +78,16 @@ async fn fill(folder: &std::path::Path) {
     let message = later.expect_err("it takes no more writes").to_string();
     assert!(message.contains("open the store again"), "{message}");
     std::fs::write(folder.join("acknowledged"), saved.to_string()).expect("a small file");
+}
+
+/// Bytes that do not compress (xorshift): fjall compresses large values in its journal.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed + 0x9e37_79b9_7f4a_7c15;
+    let words = (0..length / 8).flat_map(|_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    });
+    words.collect()
 }

@@ -8,8 +8,8 @@ use floret_model::{
     StorageType, TimestampMs, VersionRef,
 };
 use floret_store::{
-    BlobOptions, BlobStore, Catalog, Draft, EmbeddedCatalog, IfUnchanged, ManualClock, Outcome,
-    Precondition, Publish, VerifyOptions, VerifyReport, local_objects, verify,
+    BlobOptions, BlobStore, Catalog, Draft, EmbeddedCatalog, IfUnchanged, ManualClock, Outcome, Precondition,
+    Publish, VerifyOptions, VerifyReport, local_objects, verify,
 };
 use tempfile::TempDir;
 
@@ -34,11 +34,7 @@ pub fn open(folder: &Path) -> Store {
         Arc::clone(&clock) as _,
         BlobOptions::default(),
     );
-    Store {
-        catalog,
-        blobs,
-        clock,
-    }
+    Store { catalog, blobs, clock }
 }
 
 pub fn fresh() -> (Store, TempDir) {
@@ -51,17 +47,11 @@ pub fn key(resource_type: &str, id: &str) -> ResourceKey {
 }
 
 pub fn reference(key: &ResourceKey, seq: u64) -> VersionRef {
-    VersionRef {
-        key: key.clone(),
-        seq: Seq(seq),
-    }
+    VersionRef { key: key.clone(), seq: Seq(seq) }
 }
 
 pub fn part(key: &ResourceKey, seq: u64) -> Dependency {
-    Dependency {
-        role: "part".to_owned(),
-        on: reference(key, seq),
-    }
+    Dependency { role: "part".to_owned(), on: reference(key, seq) }
 }
 
 pub fn zstd() -> Codec {

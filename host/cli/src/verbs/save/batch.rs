@@ -66,7 +66,8 @@ pub(super) fn read(file: &Path) -> Result<Vec<SaveRequest>> {
     let mut requests = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         if !line.trim().is_empty() {
-            let request = request(line, folder).map_err(|error| usage(format!("{name}, line {number}: {error}")))?;
+            let request =
+                request(line, folder).map_err(|error| usage(format!("{name}, line {number}: {error}")))?;
             requests.push(request);
         }
     }
@@ -158,9 +159,15 @@ pub(super) async fn save_each(
         None => done,
         Some((key, error)) => {
             done?;
-            let more = if others > 0 { format!(" (and {} more failed)", count(others as u64)) } else { String::new() };
-            let message = format!("{key}: {error}{more}");
-            Err(error.context(message))
+            let more = if others > 0 {
+                format!(" (and {} more failed)", count(others as u64))
+            } else {
+                String::new()
+            };
+            let named = error.to_string();
+            let named =
+                if named.contains(key.resource_id.as_str()) { named } else { format!("{key}: {named}") };
+            Err(error.context(format!("{named}{more}")))
         }
     }
 }
@@ -199,7 +206,9 @@ mod tests {
         assert!(refused(r#"{"key": "literature/x"}"#).contains("exactly one of"));
         assert!(refused(r#"{"key": "literature/x", "text": "", "json": 1}"#).contains("exactly one of"));
         assert!(refused(r#"{"key": "x", "text": ""}"#).contains("TYPE/ID"));
-        assert!(refused(r#"{"key": "literature/x", "text": "", "colour": 1}"#).contains("unknown field `colour`"));
+        assert!(
+            refused(r#"{"key": "literature/x", "text": "", "colour": 1}"#).contains("unknown field `colour`")
+        );
         assert!(refused(r#"{"key": "literature/x", "text": "", "word": "w"}"#).contains("dictionary entry"));
         assert!(refused(r#"{"key": "dictionary/x", "text": "", "word": "w"}"#).contains("needs a provider"));
         assert!(refused(r#"{"key": "literature/x", "text": "", "ttl": "1"}"#).contains("not a duration"));

@@ -53,7 +53,9 @@ impl Described {
             || !self.genres.is_empty();
         let entry = self.word.is_some() || self.provider.is_some() || self.language.is_some();
         let typed = match key.resource_type.as_str() {
-            "literature" if entry => return Err(misplaced(key, "word, provider and language describe a dictionary entry")),
+            "literature" if entry => {
+                return Err(misplaced(key, "word, provider and language describe a dictionary entry"));
+            }
             "literature" if text => TypedMetadata::Literature(LiteratureMetadata {
                 title: self.title.clone().unwrap_or_else(|| key.resource_id.to_string()),
                 authors: self.authors.clone(),
@@ -64,13 +66,20 @@ impl Described {
                 text_size_bytes: 0,
                 statistics: None,
             }),
-            "dictionary" if text => return Err(misplaced(key, "title, author, year, genre and source describe a text")),
+            "dictionary" if text => {
+                return Err(misplaced(key, "title, author, year, genre and source describe a text"));
+            }
             "dictionary" if entry => TypedMetadata::Dictionary(DictionaryMetadata {
                 word: self.word.clone().unwrap_or_else(|| key.resource_id.to_string()),
-                provider: self.provider.clone().ok_or_else(|| misplaced(key, "a dictionary entry needs a provider"))?,
+                provider: self
+                    .provider
+                    .clone()
+                    .ok_or_else(|| misplaced(key, "a dictionary entry needs a provider"))?,
                 language: self.language.clone().unwrap_or_else(|| "en".to_owned()),
             }),
-            _ if text || entry => return Err(misplaced(key, "its type has no fields of its own; use --meta NAME=JSON")),
+            _ if text || entry => {
+                return Err(misplaced(key, "its type has no fields of its own; use --meta NAME=JSON"));
+            }
             _ => TypedMetadata::None,
         };
         let custom: BTreeMap<String, Value> = self.meta.iter().cloned().collect();

@@ -7,16 +7,18 @@ use fjall::{PersistMode, Readable, Snapshot};
 use super::tables::{Table, Tables};
 use crate::Error;
 
-/// Staged rows of a table; `None` removes.
-type Rows = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// What a row is to be; `None`: removed.
+type Value = Option<Vec<u8>>;
+/// Staged rows of a table.
+type Rows = BTreeMap<Vec<u8>, Value>;
 
 /// Rows staged over a committed state. Reads see both. Undone back to a mark, or committed as one batch.
 pub(super) struct Staged<'a> {
     pub tables: &'a Tables,
     base: Snapshot,
     rows: Vec<Rows>,
-    /// Table, row, and what was staged of it before; `None`: nothing was.
-    undo: Vec<(Table, Vec<u8>, Option<Option<Vec<u8>>>)>,
+    /// Table, row, and what was staged of it before, if anything was.
+    undo: Vec<(Table, Vec<u8>, Option<Value>)>,
     sync: bool,
 }
 
@@ -76,7 +78,7 @@ impl<'a> Staged<'a> {
         Ok(false)
     }
 
-    fn staged_with(&self, table: Table, prefix: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)> {
+    fn staged_with(&self, table: Table, prefix: &[u8]) -> impl Iterator<Item = (&Vec<u8>, &Value)> {
         let prefix = prefix.to_vec();
         self.rows[table as usize].range(prefix.clone()..).take_while(move |(key, _)| key.starts_with(&prefix))
     }
@@ -89,7 +91,7 @@ impl<'a> Staged<'a> {
         self.stage(table, row, None);
     }
 
-    fn stage(&mut self, table: Table, row: Vec<u8>, value: Option<Vec<u8>>) {
+    fn stage(&mut self, table: Table, row: Vec<u8>, value: Value) {
         let before = self.rows[table as usize].insert(row.clone(), value);
         self.undo.push((table, row, before));
     }

@@ -55,9 +55,9 @@ async fn a_newer_format_is_refused_and_left_alone() {
     meta.insert(keys::FORMAT, newer).expect("written");
     drop((meta, catalog));
     match EmbeddedCatalog::open(folder.path()) {
-        Err(Error::NewerFormat {
-            found, supported, ..
-        }) => assert_eq!((found, supported), (FORMAT + 1, FORMAT)),
+        Err(Error::NewerFormat { found, supported, .. }) => {
+            assert_eq!((found, supported), (FORMAT + 1, FORMAT))
+        }
         other => panic!("expected a newer format, got {other:?}"),
     }
 }
@@ -79,11 +79,12 @@ fn a_folder_that_cannot_be_is_named() {
 async fn v3_what_was_saved_is_there_when_the_store_is_opened_again() {
     let (catalog, folder) = open();
     let lease = TimestampMs(i64::MAX);
-    let claim = async |catalog: &EmbeddedCatalog, text: &[u8]| {
-        match catalog.claim_blob(&Digest::of(text), lease).await {
-            Ok(Claim::Put { generation }) => generation,
-            other => panic!("expected to put, got {other:?}"),
-        }
+    let claim = async |catalog: &EmbeddedCatalog, text: &[u8]| match catalog
+        .claim_blob(&Digest::of(text), lease)
+        .await
+    {
+        Ok(Claim::Put { generation }) => generation,
+        other => panic!("expected to put, got {other:?}"),
     };
     save(&*catalog, draft(&key("a"), "A")).await;
     let saved = save(&*catalog, draft(&key("a"), "B")).await;
@@ -129,14 +130,9 @@ async fn b2_a_failed_batch_leaves_the_store_byte_for_byte() {
     let (catalog, folder) = open();
     save(&*catalog, draft(&key("a"), "A")).await;
     let (rows_before, files_before) = (rows(&catalog), files(folder.path()));
-    let mut drafts: Vec<_> = (0..100)
-        .map(|number| draft(&key(&format!("new-{number}")), "X"))
-        .collect();
+    let mut drafts: Vec<_> = (0..100).map(|number| draft(&key(&format!("new-{number}")), "X")).collect();
     drafts.push(draft(&key("a"), "B"));
-    drafts.push(Draft {
-        precondition: Precondition::Absent,
-        ..draft(&key("a"), "C")
-    });
+    drafts.push(Draft { precondition: Precondition::Absent, ..draft(&key("a"), "C") });
     let failed = publish_at(&*catalog, TimestampMs(7), drafts).await;
     assert!(matches!(failed, Err(Error::Conflict { .. })), "{failed:?}");
     assert_eq!(rows(&catalog), rows_before);
@@ -195,7 +191,7 @@ async fn o3_indexes_that_disagree_with_the_log_are_named() {
     let (a, b) = (key("a"), key("b"));
     save(&*catalog, draft(&a, "A")).await;
     let mut dependent = draft(&b, "B");
-    let on = catalog.heads(&[a.clone()]).await.expect("read");
+    let on = catalog.heads(std::slice::from_ref(&a)).await.expect("read");
     dependent.dependencies = vec![floret_model::Dependency {
         role: "part".to_owned(),
         on: on[0].as_ref().expect("saved").reference(),
