@@ -86,13 +86,24 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Every verb's help, in one text, as `help.txt` keeps it.
+    /// Every verb's help, in one text, as `help.txt` keeps it. What every verb repeats is left out but at the top.
     fn help(command: &mut clap::Command, path: &str, into: &mut String) {
+        let top = path.is_empty();
         let path = format!("{path} {}", command.get_name()).trim().to_owned();
         let rendered = command.clone().term_width(100).render_long_help().to_string();
         let rule = "=".repeat(path.len());
-        let lines: Vec<&str> = rendered.lines().map(str::trim_end).collect();
-        into.push_str(&format!("{path}\n{rule}\n{}\n\n", lines.join("\n").trim_end()));
+        into.push_str(&format!("{path}\n{rule}\n"));
+        let mut repeated = false;
+        for line in rendered.lines().map(str::trim_end) {
+            if !line.is_empty() && !line.starts_with(' ') {
+                repeated = line == "Global options:" && !top;
+            }
+            if !repeated {
+                into.push_str(line);
+                into.push('\n');
+            }
+        }
+        into.push('\n');
         for verb in command.get_subcommands_mut() {
             help(verb, &path, into);
         }

@@ -12,7 +12,7 @@ use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
-use crate::save::{SaveRequest, conflict};
+use crate::save::SaveRequest;
 use crate::{Cached, Error, Floret, Progress};
 
 /// Several operations as one: saves, builds by name, and whatever depends on either. Published once.
@@ -72,8 +72,8 @@ impl Floret {
                     attempt += 1;
                     tracing::debug!(attempt, %error, "the cascade lost a race and is planned again");
                 }
-                Err(Error::Store(error)) => return Err(conflict(error)),
-                other => return other,
+                Err(error) => return Err(error.told()),
+                done => return done,
             }
         }
     }
@@ -240,7 +240,7 @@ impl Floret {
                     self.stage(made.draft, version, head.as_deref(), attempt);
                     staged.push((index, attempt.drafts.pop().expect("just staged")));
                 }
-                Err(error @ Error::Store(floret_store::Error::Conflict { .. })) => return Err(error),
+                Err(error) if error.is_conflict() => return Err(error),
                 Err(error) => {
                     done.fate = Fate::Failed { error: error.to_string() };
                     failure.get_or_insert(error);
@@ -309,7 +309,7 @@ fn check_asked(draft: &Draft, head: Option<&Version>) -> Result<(), Error> {
     if expected == found {
         return Ok(());
     }
-    Err(conflict(floret_store::Error::Conflict { key: draft.key.clone(), expected, found }))
+    Err(Error::from(floret_store::Error::Conflict { key: draft.key.clone(), expected, found }).told())
 }
 
 fn report(graph: &Graph, index: usize, fate: Fate) -> StepReport {

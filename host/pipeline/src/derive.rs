@@ -363,7 +363,7 @@ fn check_follows(
     if expected.is_none() || expected == found {
         return Ok(());
     }
-    Err(Error::Store(floret_store::Error::Conflict { key: key.clone(), expected, found }))
+    Err(floret_store::Error::Conflict { key: key.clone(), expected, found }.into())
 }
 
 fn record(job: &Job<'_>, recipe: Digest, output: &Output) -> BuildRecord {

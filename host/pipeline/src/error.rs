@@ -1,4 +1,6 @@
-use floret_model::{CascadeReport, KeyError, Namespace, ResourceKey, UnknownName, VersionRef};
+use std::sync::Arc;
+
+use floret_model::{CascadeReport, KeyError, Namespace, ResourceKey, Seq, UnknownName, VersionRef};
 
 /// Why the host could not do something; variants by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -75,12 +77,9 @@ pub enum Error {
     /// A component failed, or what it was given or gave was not right.
     #[error(transparent)]
     Plugin(#[from] floret_runtime::Error),
-    /// The store failed.
+    /// The store failed. Shared by all who waited for the same content.
     #[error(transparent)]
-    Store(#[from] floret_store::Error),
-    /// The store failed for somebody else who waited for the same content.
-    #[error("{0}")]
-    Load(#[source] std::sync::Arc<floret_store::Error>),
+    Store(Arc<floret_store::Error>),
     /// The cache failed to open, or does not know a namespace.
     #[error(transparent)]
     Cache(#[from] floret_cache::Error),
@@ -103,6 +102,12 @@ impl std::ops::Deref for FailedCascade {
     }
 }
 
+impl From<floret_store::Error> for Error {
+    fn from(error: floret_store::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
 impl Error {
     pub(crate) fn not_found(what: impl ToString) -> Self {
         Self::NotFound { what: what.to_string(), hint: None }
@@ -110,6 +115,20 @@ impl Error {
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidRequest(message.into())
+    }
+
+    /// A lost race as the caller is told of it.
+    pub(crate) fn told(self) -> Self {
+        let text = |seq: &Option<Seq>| seq.map_or_else(|| "no version".to_owned(), |seq| format!("@{seq}"));
+        match &self {
+            Self::Store(error) => match &**error {
+                floret_store::Error::Conflict { key, expected, found } => {
+                    Self::Conflict { key: key.clone(), expected: text(expected), found: text(found) }
+                }
+                _ => self,
+            },
+            _ => self,
+        }
     }
 
     pub(crate) fn is_conflict(&self) -> bool {

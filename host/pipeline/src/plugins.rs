@@ -319,7 +319,7 @@ fn plugin_key(resource_type: ResourceType, name: &str) -> Result<ResourceKey, Er
 fn parse_binding(content: &[u8], version: &Version) -> Result<Binding, Error> {
     serde_json::from_slice(content).map_err(|error| {
         let what = version.reference().to_string();
-        Error::Store(floret_store::Error::Integrity { what, problem: format!("not a binding: {error}") })
+        floret_store::Error::Integrity { what, problem: format!("not a binding: {error}") }.into()
     })
 }
 

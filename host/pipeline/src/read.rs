@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use floret_cache::{CacheValue, Put, PutOptions, Ticket};
+use floret_cache::{CacheValue, LoadError, Put, PutOptions, Ticket};
 use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef};
 use floret_store::{Access, ListQuery};
 use parking_lot::Mutex;
@@ -322,10 +322,7 @@ impl Floret {
             Ok(Cached::Head(_) | Cached::HeadOnly(_)) => {
                 unreachable!("keys of contents begin with `c`, and heads are put under `h` only")
             }
-            Err(error) => Err(match error.into_loader_error() {
-                Ok(own) => Error::Store(own),
-                Err(shared) => Error::Load(shared),
-            }),
+            Err(LoadError::Loader(error)) => Err(Error::Store(error)),
         }
     }
 

@@ -117,7 +117,8 @@ impl Floret {
         let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
-        let outcome = self.catalog.publish(publish).await.map_err(conflict)?.remove(0);
+        let outcome =
+            self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
         self.saved(outcome, content, ticket).await
     }
 
@@ -134,7 +135,7 @@ impl Floret {
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
-        let outcomes = self.catalog.publish(publish).await.map_err(conflict)?;
+        let outcomes = self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?;
         let mut saved = Vec::with_capacity(outcomes.len());
         for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
             saved.push(self.saved(outcome, content, ticket).await?);
@@ -420,16 +421,6 @@ fn with_statistics_of(hashed: &Hashed, head: &TypedMetadata) -> TypedMetadata {
             TypedMetadata::Literature(literature(hashed, head.statistics.clone()))
         }
         _ => hashed.request.metadata.typed.clone(),
-    }
-}
-
-pub(crate) fn conflict(error: floret_store::Error) -> Error {
-    let text = |seq: Option<Seq>| seq.map_or_else(|| "no version".to_owned(), |seq| format!("@{seq}"));
-    match error {
-        floret_store::Error::Conflict { key, expected, found } => {
-            Error::Conflict { key, expected: text(expected), found: text(found) }
-        }
-        error => Error::Store(error),
     }
 }
 

@@ -116,10 +116,7 @@ impl Floret {
         let content = self.content(index).await?;
         let pins: Pins = serde_json::from_slice(&content).map_err(|error| {
             let what = index.reference().to_string();
-            Error::Store(floret_store::Error::Integrity {
-                what,
-                problem: format!("not a search index: {error}"),
-            })
+            floret_store::Error::Integrity { what, problem: format!("not a search index: {error}") }
         })?;
         let mut parts = Vec::with_capacity(pins.parts.len());
         for pin in pins.parts {

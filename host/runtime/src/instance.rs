@@ -305,3 +305,57 @@ impl ResourceLimiter for Room {
         self.core_instances_max
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(log_bytes_max: u64) -> Job {
+        let site = Site { component: "x@0.1.0".into(), contract: None, stage: "build" };
+        let limits = Limits { log_bytes_max, ..Limits::default() };
+        let deadline = Deadline::after(Duration::MAX, LimitKind::CallTime, None);
+        Job::new(Arc::new(site), Vec::new(), &limits, deadline)
+    }
+
+    #[test]
+    fn log_text_beyond_the_bound_is_dropped_and_counted() {
+        let mut job = job(100);
+        (0..10).for_each(|line| job.log_line(LogLevel::Info, &format!("line {line} {}", "x".repeat(12))));
+        // Twenty bytes each with its end: five fit.
+        let (panic, kept, dropped) = job.take_log();
+        assert_eq!((panic, kept.len(), dropped), (None, 5, 5 * 19));
+        job.log_line(LogLevel::Info, "the next call logs anew");
+        assert_eq!(job.take_log().1, ["the next call logs anew"]);
+    }
+
+    #[test]
+    fn long_lines_are_cut_between_characters_and_the_last_ones_are_kept() {
+        let mut job = job(1 << 20);
+        job.log_line(LogLevel::Info, &"é".repeat(3_000));
+        let (_, kept, dropped) = job.take_log();
+        assert_eq!((kept[0].len(), dropped), (4_096, 6_000 - 4_096));
+        (0..20).for_each(|line| job.log_line(LogLevel::Debug, &line.to_string()));
+        assert_eq!(job.take_log().1, ["12", "13", "14", "15", "16", "17", "18", "19"]);
+    }
+
+    #[test]
+    fn a_panic_is_kept_even_after_a_flood() {
+        let mut job = job(10);
+        job.log_line(LogLevel::Info, "123456789");
+        job.log_line(LogLevel::Error, "panicked at src/lib.rs:1:1: boom");
+        let (panic, kept, _) = job.take_log();
+        assert_eq!(panic.as_deref(), Some("panicked at src/lib.rs:1:1: boom"));
+        assert_eq!(kept, ["123456789"]);
+    }
+
+    #[test]
+    fn a_deadline_is_checked_and_a_cancelled_call_is_stopped() {
+        let past = Deadline::after(Duration::ZERO, LimitKind::QueryTime, None);
+        assert_eq!(past.check(), Err(Stop::Limit { which: LimitKind::QueryTime, limit: 0 }));
+        let cancelled = Cancelled::default();
+        let far = Deadline::after(Duration::MAX, LimitKind::CallTime, Some(cancelled.clone()));
+        assert_eq!(far.check(), Ok(()));
+        drop(CancelOnDrop(cancelled));
+        assert_eq!(far.check(), Err(Stop::Cancelled));
+    }
+}

@@ -20,6 +20,8 @@
 //! `supersedes` and `superseded_by` are derived from the log and never stored. Field order is written so, and
 //! read in any; unknown fields are skipped, so that a later minor format may add some.
 
+mod elements;
+mod fields;
 mod read;
 mod write;
 

@@ -23,7 +23,7 @@ pub(super) enum Rule {
     IfNewer,
 }
 
-/// A value read from disk, with the stripe's epoch from before the read.
+/// A value read from disk, with the key's epoch from before the read.
 pub(super) struct FromDisk<V> {
     pub(super) value: V,
     meta: crate::disk::Meta,
@@ -42,7 +42,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
         let space = &self.0;
         let disk = space.disk.as_ref()?;
         // Before the read, so that whatever changes the key from here on is seen by `promote`.
-        let epoch = space.stripe(key.as_bytes()).epoch.load(Ordering::Acquire);
+        let epoch = space.epoch(key.as_bytes()).load(Ordering::Acquire);
         let meta = disk.find(key.as_bytes(), &*space.clock)?;
         let started = space.clock.elapsed();
         let read = if DiskNamespace::is_short(&meta) {
@@ -80,7 +80,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
         let Ok(_guard) = stripe.lock.try_lock() else {
             return;
         };
-        if stripe.epoch.load(Ordering::Acquire) != found.epoch {
+        if space.epoch(key.as_bytes()).load(Ordering::Acquire) != found.epoch {
             return;
         }
         let meta = &found.meta;
@@ -146,7 +146,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
             count(&self.0.counters.puts_refused);
             return;
         }
-        stripe.epoch.fetch_add(1, Ordering::AcqRel);
+        self.0.epoch(key.as_bytes()).fetch_add(1, Ordering::AcqRel);
         let order = value.order();
         self.fill(key, value, order, options.ttl, guard).await;
     }
@@ -155,8 +155,8 @@ impl<V: CacheValue> NamespaceHandle<V> {
         let space = &self.0;
         let stripe = space.stripe(key.as_bytes());
         let guard = Arc::clone(&stripe.lock).lock_owned().await;
-        let epoch = stripe.epoch.load(Ordering::Acquire);
-        if options.ticket.is_some_and(|ticket| ticket.epoch != epoch) {
+        let epoch = space.epoch(key.as_bytes());
+        if options.ticket.is_some_and(|ticket| ticket.epoch != epoch.load(Ordering::Acquire)) {
             count(&space.counters.puts_refused);
             return Put::Overtaken;
         }
@@ -167,7 +167,7 @@ impl<V: CacheValue> NamespaceHandle<V> {
             count(&space.counters.puts_refused);
             return Put::Older { current };
         }
-        stripe.epoch.fetch_add(1, Ordering::AcqRel);
+        epoch.fetch_add(1, Ordering::AcqRel);
         stripe.flights.overtake(key.as_bytes());
         self.fill(key, value, order, options.ttl, guard).await
     }

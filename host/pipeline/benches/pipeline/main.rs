@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use floret_model::{CascadeReport, ResourceKey};
+use floret_model::{CascadeReport, Codec, CompressionType, ResourceKey, canonical_json};
 use floret_pipeline::{Change, Content, Error, Floret, Freshness, Progress, SaveRequest, Selector};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -218,23 +218,42 @@ async fn large_saves() {
         |revision| SaveRequest::new(key("vocabulary/bytes"), Content::Bytes(vocabulary_lines(revision)));
     let requests: [(&str, &dyn Fn(usize) -> SaveRequest, [u64; 2]); 2] =
         [("JSON", &json, [60, 15]), ("bytes", &bytes, [25, 3])];
+    let mut revision = 0;
     for (what, request, [goal_new, goal_same]) in requests {
-        let (mut new, mut same) = (Vec::new(), Vec::new());
-        for revision in 0..15 {
-            new.push(save(host, request(revision)).await);
-            let again = [request(revision), request(revision)];
-            for request in again {
-                same.push(save_again(host, request).await);
-            }
-        }
         let hash = median((0..9).map(|_| hash_alone(request(0).content)).collect());
-        let (new, same) = (median(new), median(same));
-        let goal = Duration::from_millis(goal_new);
-        row(&format!("save a new version of 5 MB of {what}, durable"), new, goal, "");
-        let goal = Duration::from_millis(goal_same);
+        let mut same = Vec::new();
+        for level in [9, 1] {
+            world::compress_large_contents(host, level).await;
+            let (mut new, mut zstd) = (Vec::new(), Vec::new());
+            for _ in 0..9 {
+                revision += 1;
+                new.push(save(host, request(revision)).await);
+                zstd.push(compress_alone(request(revision).content, level));
+                let again = [request(revision), request(revision)];
+                for request in again {
+                    same.push(save_again(host, request).await);
+                }
+            }
+            let (new, zstd) = (median(new), median(zstd));
+            let work = format!("save a new version of 5 MB of {what}, durable, zstd {level}");
+            let zstd = beside("zstd alone", zstd, new);
+            row(&work, new, Duration::from_millis(goal_new), &zstd);
+        }
+        let (same, goal) = (median(same), Duration::from_millis(goal_same));
         let hash = beside("canonical form and hash", hash, same);
         row(&format!("save 5 MB of {what} equal to the latest"), same, goal, &hash);
     }
+}
+
+fn compress_alone(content: Content, level: i32) -> Duration {
+    let bytes = match content {
+        Content::Json(value) => canonical_json(&value).into(),
+        Content::Bytes(bytes) => bytes,
+    };
+    let codec = Codec::new(CompressionType::Zstd, level).expect("a level");
+    let started = Instant::now();
+    black_box(floret_store::codec::encode(&bytes, codec)).expect("encoded");
+    started.elapsed()
 }
 
 fn hash_alone(content: Content) -> Duration {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use floret_cache::{Cache, CacheConfig, NamespaceConfig};
 use floret_model::{ResourceKey, ResourceType, StorageType};
-use floret_pipeline::{BuiltIn, CorpusRequest, Floret, Options, Parts, Progress};
+use floret_pipeline::{Binding, BuiltIn, CorpusRequest, Floret, Options, POLICY_BINDING, Parts, Progress};
 use floret_runtime::{Limits, Runtime, RuntimeConfig};
 use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock, local_objects};
 use tempfile::TempDir;
@@ -101,4 +101,11 @@ pub async fn corpus(host: &Floret, id: &str, inputs: &[&str]) -> ResourceKey {
 pub async fn corpora(host: &Floret, nodes: impl Iterator<Item = (String, String)>) {
     let requests = nodes.map(|(id, input)| (key(&format!("corpus/{id}")), corpus_of(&[&input]))).collect();
     host.corpus_create(requests, &Progress::default()).await.expect("created");
+}
+
+/// Have the default policy compress contents of a million bytes and more by zstd at this level; by itself it takes 9.
+pub async fn compress_large_contents(host: &Floret, level: i32) {
+    let config = [("large_level".to_owned(), level.into())].into_iter().collect();
+    let binding = Binding { component: "policy-default".to_owned(), config };
+    host.plugin_bind(POLICY_BINDING, binding).await.expect("bound");
 }

@@ -1,19 +1,14 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use bson::RawBsonRef;
 use bson::raw::RawDocument;
-use bytes::Bytes;
 use floret_model::{
-    CascadeReport, CompressionType, ContentLocation, Dependency, Digest, Memo, Metadata, Namespace,
-    ResourceId, ResourceKey, ResourceType, Seq, StorageType, TimestampMs, Version, VersionRef,
+    BuildRecord, CascadeReport, ComponentRef, CompressionType, ContentLocation, Dependency, Digest, Memo,
+    Metadata, RecordedInput, StorageType, TimestampMs, TypedMetadata, Version,
 };
-use serde::de::DeserializeOwned;
 
+use super::fields::{Field, Problem, Read, Reference, fields, needed, object, reference};
 use super::write::storage_name;
 use crate::{BlobRecord, BlobState, Error};
-
-type Problem = String;
-type Read<T> = Result<T, Problem>;
 
 /// The version that a document holds.
 ///
@@ -49,133 +44,6 @@ pub fn report_from_document(bytes: &[u8]) -> Result<CascadeReport, Error> {
 
 fn damaged(what: &str, problem: Problem) -> Error {
     Error::Integrity { what: what.to_owned(), problem }
-}
-
-/// One field of a document, with its name for messages.
-#[derive(Clone, Copy)]
-struct Field<'a> {
-    name: &'a str,
-    value: RawBsonRef<'a>,
-}
-
-fn fields<'a>(document: &'a RawDocument, mut each: impl FnMut(Field<'a>) -> Read<()>) -> Read<()> {
-    for element in document.iter() {
-        let (name, value) = element.map_err(|error| error.to_string())?;
-        let name = name.as_str();
-        each(Field { name, value })?;
-    }
-    Ok(())
-}
-
-impl<'a> Field<'a> {
-    fn wrong(&self, expected: &str) -> Problem {
-        format!("{} is not {expected}", self.name)
-    }
-
-    fn text(&self) -> Read<&'a str> {
-        match self.value {
-            RawBsonRef::String(text) => Ok(text),
-            _ => Err(self.wrong("a string")),
-        }
-    }
-
-    fn count(&self) -> Read<u64> {
-        let value = match self.value {
-            RawBsonRef::Int64(value) => value,
-            RawBsonRef::Int32(value) => value.into(),
-            _ => return Err(self.wrong("an integer")),
-        };
-        u64::try_from(value).map_err(|_| self.wrong("positive"))
-    }
-
-    fn level(&self) -> Read<i32> {
-        match self.value {
-            RawBsonRef::Int32(value) => Ok(value),
-            _ => Err(self.wrong("an int32")),
-        }
-    }
-
-    fn moment(&self) -> Read<TimestampMs> {
-        match self.value {
-            RawBsonRef::DateTime(at) => Ok(TimestampMs(at.timestamp_millis())),
-            _ => Err(self.wrong("a datetime")),
-        }
-    }
-
-    fn digest(&self) -> Read<Digest> {
-        self.text()?.parse().map_err(|error| format!("{}: {error}", self.name))
-    }
-
-    fn document(&self) -> Read<&'a RawDocument> {
-        match self.value {
-            RawBsonRef::Document(document) => Ok(document),
-            _ => Err(self.wrong("a document")),
-        }
-    }
-
-    fn items(&self, mut each: impl FnMut(Field<'a>) -> Read<()>) -> Read<()> {
-        let RawBsonRef::Array(array) = self.value else {
-            return Err(self.wrong("an array"));
-        };
-        for item in array {
-            let value = item.map_err(|error| format!("{}: {error}", self.name))?;
-            each(Field { value, ..*self })?;
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> Read<Bytes> {
-        match self.value {
-            RawBsonRef::Binary(binary) => Ok(Bytes::copy_from_slice(binary.bytes)),
-            _ => Err(self.wrong("binary")),
-        }
-    }
-
-    fn value<T: DeserializeOwned>(&self) -> Read<T> {
-        bson::deserialize_from_slice(self.document()?.as_bytes())
-            .map_err(|error| format!("{}: {error}", self.name))
-    }
-
-    fn name_of<T>(&self, new: impl FnOnce(&'a str) -> Result<T, floret_model::KeyError>) -> Read<T> {
-        new(self.text()?).map_err(|error| error.to_string())
-    }
-}
-
-fn needed<T>(value: Option<T>, name: &str) -> Read<T> {
-    value.ok_or_else(|| format!("{name} is missing"))
-}
-
-#[derive(Default)]
-struct Reference {
-    namespace: Option<Namespace>,
-    resource_type: Option<ResourceType>,
-    resource_id: Option<ResourceId>,
-    seq: Option<Seq>,
-}
-
-impl Reference {
-    /// Takes the field if it is one of a reference.
-    fn take(&mut self, field: Field<'_>) -> Read<bool> {
-        match field.name {
-            "namespace" => self.namespace = Some(field.name_of(Namespace::new)?),
-            "resource_type" => self.resource_type = Some(field.name_of(ResourceType::new)?),
-            "resource_id" => self.resource_id = Some(field.name_of(ResourceId::new)?),
-            "seq" => self.seq = Some(Seq(field.count()?)),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn finish(self) -> Read<VersionRef> {
-        Ok(VersionRef {
-            key: ResourceKey {
-                namespace: needed(self.namespace, "namespace")?,
-                resource_type: needed(self.resource_type, "resource_type")?,
-                resource_id: needed(self.resource_id, "resource_id")?,
-            },
-            seq: needed(self.seq, "seq")?,
-        })
-    }
 }
 
 #[derive(Default)]
@@ -232,14 +100,14 @@ fn version(bytes: &[u8]) -> Read<Version> {
             "media_type" => media_type = Some(field.text()?.to_owned()),
             "content_location" => place = Some(location(field.document()?)?),
             "content_inline" => inline = Some(field.bytes()?),
-            "metadata" => metadata = Some(field.value()?),
+            "metadata" => metadata = Some(read_metadata(field.document()?)?),
             "tags" => field.items(|item| {
                 tags.insert(item.text()?.to_owned());
                 Ok(())
             })?,
             "ttl_ms" => ttl_ms = Some(field.count()?),
             "spec" => spec = Some(field.value()?),
-            "build" => build = Some(field.value()?),
+            "build" => build = Some(read_build(field.document()?)?),
             "policy" => policy = Some(field.value()?),
             _ => {
                 reference.take(field)?;
@@ -266,6 +134,100 @@ fn version(bytes: &[u8]) -> Read<Version> {
         policy,
         publish_id: needed(publish_id, "publish_id")?,
         dropped_at,
+    })
+}
+
+/// By hand, as the build record below, because every head that a plan looks at has both.
+fn read_metadata(document: &RawDocument) -> Read<Metadata> {
+    let (mut typed, mut custom) = (None, BTreeMap::new());
+    fields(document, |field| {
+        match field.name {
+            "typed" => typed = Some(read_typed(field)?),
+            "custom" => custom = object(field.document()?)?.into_iter().collect(),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(Metadata { typed: needed(typed, "typed")?, custom })
+}
+
+fn read_typed(field: Field<'_>) -> Read<TypedMetadata> {
+    let kind = field.document()?.get_str("kind");
+    match kind.map_err(|error| error.to_string())? {
+        "none" => Ok(TypedMetadata::None),
+        _ => field.value(),
+    }
+}
+
+fn read_build(document: &RawDocument) -> Read<BuildRecord> {
+    let (mut component, mut config, mut inputs) = (None, None, Vec::new());
+    let (mut recipe, mut profile, mut from_memo, mut time) = (None, None, None, None);
+    let (mut read, mut written) = (None, None);
+    fields(document, |field| {
+        match field.name {
+            "component" if field.is_null() => {}
+            "component" => component = Some(read_component(field.document()?)?),
+            "config" => config = Some(field.json()?),
+            "inputs" => field.items(|item| {
+                inputs.push(read_input(item.document()?)?);
+                Ok(())
+            })?,
+            "recipe" => recipe = Some(field.digest()?),
+            "profile" => profile = Some(field.text()?.to_owned()),
+            "from_memo" => from_memo = Some(field.flag()?),
+            "build_time_ms" => time = Some(field.double()?),
+            "input_bytes" => read = Some(field.count()?),
+            "output_bytes" => written = Some(field.count()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(BuildRecord {
+        component,
+        config: needed(config, "config")?,
+        inputs,
+        recipe: needed(recipe, "recipe")?,
+        profile: needed(profile, "profile")?,
+        from_memo: needed(from_memo, "from_memo")?,
+        build_time_ms: needed(time, "build_time_ms")?,
+        input_bytes: needed(read, "input_bytes")?,
+        output_bytes: needed(written, "output_bytes")?,
+    })
+}
+
+fn read_component(document: &RawDocument) -> Read<ComponentRef> {
+    let (mut plugin, mut digest, mut contract) = (None, None, None);
+    fields(document, |field| {
+        match field.name {
+            "plugin" => plugin = Some(reference(field.document()?)?),
+            "digest" => digest = Some(field.digest()?),
+            "contract" => contract = Some(field.text()?.to_owned()),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(ComponentRef {
+        plugin: needed(plugin, "plugin")?,
+        digest: needed(digest, "digest")?,
+        contract: needed(contract, "contract")?,
+    })
+}
+
+fn read_input(document: &RawDocument) -> Read<RecordedInput> {
+    let (mut role, mut version, mut digest) = (None, None, None);
+    fields(document, |field| {
+        match field.name {
+            "role" => role = Some(field.text()?.to_owned()),
+            "version" => version = Some(reference(field.document()?)?),
+            "digest" => digest = Some(field.digest()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(RecordedInput {
+        role: needed(role, "role")?,
+        version: needed(version, "version")?,
+        digest: needed(digest, "digest")?,
     })
 }
 

@@ -1,11 +1,7 @@
-use bson::raw::{CStr, RawArrayBuf, RawDocumentBuf, cstr};
-use bson::spec::BinarySubtype;
-use bson::{DateTime, RawBinaryRef};
-use floret_model::{
-    CascadeReport, CompressionType, ContentLocation, Dependency, Memo, Seq, StorageType, TimestampMs, Version,
-};
+use floret_model::{CascadeReport, CompressionType, ContentLocation, Dependency, Memo, StorageType, Version};
 use serde::Serialize;
 
+use super::elements::Elements;
 use crate::{BlobRecord, BlobState, Error};
 
 /// Largest record: what MongoDB takes as one document, less what the driver adds. 16 MiB − 64 KiB.
@@ -16,9 +12,10 @@ type Problem = String;
 /// The fields of a version that are known before the log gives it its place, already encoded.
 #[derive(Debug)]
 pub struct VersionBody {
-    /// Elements only: no length before and no NUL after them.
+    /// Elements of the document, behind those that name the place.
     elements: Vec<u8>,
-    dependencies: Option<RawArrayBuf>,
+    /// Elements of `version_info`, behind version, time and digest.
+    info: Vec<u8>,
 }
 
 impl VersionBody {
@@ -27,7 +24,14 @@ impl VersionBody {
     /// # Errors
     /// [`Error::Invalid`] when the version cannot be a BSON document.
     pub fn new(version: &Version) -> Result<Self, Error> {
-        body(version).map_err(|problem| invalid(&version.key.to_string(), problem))
+        let encode = || {
+            let mut info = Elements::default();
+            if !version.dependencies.is_empty() {
+                info.array("dependencies", &version.dependencies, dependency)?;
+            }
+            Ok(Self { elements: body(version)?, info: info.0 })
+        };
+        encode().map_err(|problem| invalid(&version.key.to_string(), problem))
     }
 
     /// The whole document of `version`, whose body this is.
@@ -35,23 +39,18 @@ impl VersionBody {
     /// # Errors
     /// [`Error::Invalid`] when it is larger than [`RECORD_BYTES_MAX`].
     pub fn document(&self, version: &Version) -> Result<Vec<u8>, Error> {
-        let head = header(version, self.dependencies.as_ref())
-            .map_err(|problem| invalid(&version.reference().to_string(), problem))?;
-        let head = head.as_bytes();
-        let length = head.len() + self.elements.len();
-        if length > RECORD_BYTES_MAX {
-            let problem = format!(
-                "its record takes {length} bytes, more than {RECORD_BYTES_MAX}; keep large contents outside"
-            );
-            return Err(invalid(&version.reference().to_string(), problem));
-        }
-        let mut bytes = Vec::with_capacity(length);
-        let prefix = i32::try_from(length).expect("the limit on records is below 2^31");
-        bytes.extend_from_slice(&prefix.to_le_bytes());
-        bytes.extend_from_slice(&head[4..head.len() - 1]);
-        bytes.extend_from_slice(&self.elements);
-        bytes.push(0);
-        Ok(bytes)
+        let place = || {
+            let place = place(version, &self.info)?;
+            let document = Elements::finish(&[&place.0, &self.elements])?;
+            let length = document.len();
+            if length > RECORD_BYTES_MAX {
+                return Err(format!(
+                    "its record takes {length} bytes, more than {RECORD_BYTES_MAX}; keep large contents outside"
+                ));
+            }
+            Ok(document)
+        };
+        place().map_err(|problem| invalid(&version.reference().to_string(), problem))
     }
 }
 
@@ -74,14 +73,14 @@ pub fn blob_to_document(record: &BlobRecord, since: u64) -> Result<Vec<u8>, Erro
             BlobState::Stored { lease_until } => ("stored", lease_until),
             BlobState::Condemned { at } => ("condemned", at),
         };
-        let mut document = RawDocumentBuf::new();
-        document.append(cstr!("digest"), record.digest.to_string());
-        document.append(cstr!("generation"), int64("generation", record.generation)?);
-        document.append(cstr!("since"), int64("since", since)?);
-        document.append(cstr!("location"), location(&record.location)?);
-        document.append(cstr!("state"), state);
-        document.append(cstr!("at"), moment(at));
-        Ok(document.into_bytes())
+        let mut row = Elements::default();
+        row.digest("digest", &record.digest)?;
+        row.int64("generation", record.generation)?;
+        row.int64("since", since)?;
+        row.document("location", |to| location(to, &record.location))?;
+        row.string("state", state)?;
+        row.moment("at", at);
+        Elements::finish(&[&row.0])
     };
     write().map_err(|problem| invalid(&format!("blob {}", record.digest), problem))
 }
@@ -111,109 +110,81 @@ fn invalid(what: &str, problem: Problem) -> Error {
     Error::Invalid { what: what.to_owned(), problem }
 }
 
-fn int64(what: &str, value: u64) -> Result<i64, Problem> {
-    i64::try_from(value).map_err(|_| format!("{what} is {value}, and records hold less than 2^63"))
-}
-
-fn moment(at: TimestampMs) -> DateTime {
-    DateTime::from_millis(at.0)
-}
-
-fn seq(value: Seq) -> Result<i64, Problem> {
-    int64("seq", value.0)
-}
-
-fn header(version: &Version, dependencies: Option<&RawArrayBuf>) -> Result<RawDocumentBuf, Problem> {
-    let mut info = RawDocumentBuf::new();
-    info.append(cstr!("version"), version.version.to_string());
-    info.append(cstr!("created_at"), moment(version.created_at));
-    info.append(cstr!("data_hash"), version.data_hash.to_string());
-    if let Some(dependencies) = dependencies {
-        info.append(cstr!("dependencies"), dependencies);
-    }
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("namespace"), version.key.namespace.as_str());
-    document.append(cstr!("resource_type"), version.key.resource_type.as_str());
-    document.append(cstr!("resource_id"), version.key.resource_id.as_str());
-    document.append(cstr!("seq"), seq(version.seq)?);
-    document.append(cstr!("version_info"), info);
-    document.append(cstr!("publish_id"), version.publish_id.as_str());
+fn place(version: &Version, info: &[u8]) -> Result<Elements, Problem> {
+    let mut to = Elements(Vec::with_capacity(256 + info.len()));
+    to.string("namespace", version.key.namespace.as_str())?;
+    to.string("resource_type", version.key.resource_type.as_str())?;
+    to.string("resource_id", version.key.resource_id.as_str())?;
+    to.int64("seq", version.seq.0)?;
+    to.document("version_info", |to| {
+        to.string("version", &version.version.to_string())?;
+        to.moment("created_at", version.created_at);
+        to.digest("data_hash", &version.data_hash)?;
+        to.0.extend_from_slice(info);
+        Ok(())
+    })?;
+    to.string("publish_id", &version.publish_id)?;
     if let Some(at) = version.dropped_at {
-        document.append(cstr!("dropped_at"), moment(at));
+        to.moment("dropped_at", at);
     }
-    Ok(document)
+    Ok(to)
 }
 
-fn body(version: &Version) -> Result<VersionBody, Problem> {
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("media_type"), version.media_type.as_str());
-    document.append(cstr!("content_location"), location(&version.content_location)?);
-    if let Some(bytes) = &version.content_inline {
-        let subtype = BinarySubtype::Generic;
-        document.append(cstr!("content_inline"), RawBinaryRef { subtype, bytes });
+fn body(version: &Version) -> Result<Vec<u8>, Problem> {
+    let inline = version.content_inline.as_ref();
+    let mut to = Elements(Vec::with_capacity(512 + inline.map_or(0, |bytes| bytes.len())));
+    to.string("media_type", &version.media_type)?;
+    to.document("content_location", |to| location(to, &version.content_location))?;
+    if let Some(bytes) = inline {
+        to.binary("content_inline", bytes)?;
     }
-    embed(&mut document, cstr!("metadata"), &version.metadata)?;
+    embed(&mut to, "metadata", &version.metadata)?;
     if !version.tags.is_empty() {
-        let mut tags = RawArrayBuf::new();
-        version.tags.iter().for_each(|tag| tags.push(tag.as_str()));
-        document.append(cstr!("tags"), tags);
+        to.array("tags", &version.tags, |to, index, tag| to.string(index, tag))?;
     }
     if let Some(ttl_ms) = version.ttl_ms {
-        document.append(cstr!("ttl_ms"), int64("ttl_ms", ttl_ms)?);
+        to.int64("ttl_ms", ttl_ms)?;
     }
     if let Some(spec) = &version.spec {
-        embed(&mut document, cstr!("spec"), spec)?;
+        embed(&mut to, "spec", spec)?;
     }
     if let Some(build) = &version.build {
-        embed(&mut document, cstr!("build"), build)?;
+        embed(&mut to, "build", build)?;
     }
     if let Some(policy) = &version.policy {
-        embed(&mut document, cstr!("policy"), policy)?;
+        embed(&mut to, "policy", policy)?;
     }
-    let mut elements = document.into_bytes();
-    elements.pop();
-    elements.drain(..4);
-    let dependencies =
-        (!version.dependencies.is_empty()).then(|| dependencies(&version.dependencies)).transpose()?;
-    Ok(VersionBody { elements, dependencies })
+    Ok(to.0)
 }
 
-fn dependencies(of: &[Dependency]) -> Result<RawArrayBuf, Problem> {
-    let mut array = RawArrayBuf::new();
-    for dependency in of {
+fn dependency(to: &mut Elements, index: &str, dependency: &Dependency) -> Result<(), Problem> {
+    to.document(index, |to| {
         let key = &dependency.on.key;
-        let mut document = RawDocumentBuf::new();
-        document.append(cstr!("role"), dependency.role.as_str());
-        document.append(cstr!("namespace"), key.namespace.as_str());
-        document.append(cstr!("resource_type"), key.resource_type.as_str());
-        document.append(cstr!("resource_id"), key.resource_id.as_str());
-        document.append(cstr!("seq"), seq(dependency.on.seq)?);
-        array.push(document);
-    }
-    Ok(array)
+        to.string("role", &dependency.role)?;
+        to.string("namespace", key.namespace.as_str())?;
+        to.string("resource_type", key.resource_type.as_str())?;
+        to.string("resource_id", key.resource_id.as_str())?;
+        to.int64("seq", dependency.on.seq.0)
+    })
 }
 
-fn location(of: &ContentLocation) -> Result<RawDocumentBuf, Problem> {
-    let mut document = RawDocumentBuf::new();
-    document.append(cstr!("storage_type"), storage_name(of.storage_type));
-    document.append(cstr!("cache_namespace"), of.cache_namespace.as_str());
-    document.append(cstr!("cache_key"), of.cache_key.as_str());
+fn location(to: &mut Elements, of: &ContentLocation) -> Result<(), Problem> {
+    to.string("storage_type", storage_name(of.storage_type))?;
+    to.string("cache_namespace", &of.cache_namespace)?;
+    to.string("cache_key", &of.cache_key)?;
     if let Some(path) = &of.path {
-        document.append(cstr!("path"), path.as_str());
+        to.string("path", path)?;
     }
-    document.append(cstr!("compression"), compression_name(of.compression));
-    document.append(cstr!("compression_level"), of.compression_level);
-    document.append(cstr!("size_bytes"), int64("size_bytes", of.size_bytes)?);
-    let stored = int64("size_compressed", of.size_compressed)?;
-    document.append(cstr!("size_compressed"), stored);
-    document.append(cstr!("checksum"), of.checksum.to_string());
-    Ok(document)
+    to.string("compression", compression_name(of.compression))?;
+    to.int32("compression_level", of.compression_level);
+    to.int64("size_bytes", of.size_bytes)?;
+    to.int64("size_compressed", of.size_compressed)?;
+    to.digest("checksum", &of.checksum)
 }
 
-fn embed<T: Serialize>(into: &mut RawDocumentBuf, name: &CStr, value: &T) -> Result<(), Problem> {
-    let document =
-        bson::serialize_to_raw_document_buf(value).map_err(|error| format!("{}: {error}", name.as_str()))?;
-    into.append(name, document);
+fn embed<T: Serialize>(to: &mut Elements, name: &str, value: &T) -> Result<(), Problem> {
+    let document = bson::serialize_to_vec(value).map_err(|error| format!("{name}: {error}"))?;
+    to.encoded(name, &document);
     Ok(())
 }
 
