@@ -121,7 +121,7 @@ impl Default for Setup {
 /// # Errors
 /// Whatever keeps it from opening.
 pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
-    let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(&folder.join("catalog"))?;
+    let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(folder.join("catalog"))?;
     let objects = match setup.objects {
         Some(objects) => objects,
         None => floret_store::local_objects(&folder.join("blobs"))?,
