@@ -168,6 +168,6 @@ fn v4_odd_ids_go_through_the_program() {
         cli.save(&key, id.as_bytes());
         assert_eq!(cli.run(&["get", &key]).ok().text(), id);
     }
-    assert_eq!(cli.run(&["--json", "list"]).ok().json().as_array().unwrap().len(), 7);
+    assert_eq!(cli.run(&["--json", "list"]).ok().json()["resources"].as_array().unwrap().len(), 7);
     cli.verify();
 }

@@ -193,7 +193,7 @@ async fn what_is_no_component_of_ours_is_not_installed() {
         ("nothing", Bytes::new(), &["is not a WebAssembly component", "the file is empty"][..]),
         ("text", "this is a text".into(), &["is not a WebAssembly component", "it begins with 74 68 69 73"]),
         ("a module", wat("(module)"), &["is not a WebAssembly component", "it is a core module"]),
-        ("its beginning", whole.slice(..8), &["sha256:", "is not a WebAssembly component"]),
+        ("its beginning", whole.slice(..9), &["sha256:", "is not a WebAssembly component"]),
         ("half of one", whole.slice(..whole.len() / 2), &["is not a WebAssembly component"]),
         ("one but a byte", whole.slice(..whole.len() - 1), &["is not a WebAssembly component"]),
         (

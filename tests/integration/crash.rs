@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use floret_model::{ResourceKey, Seq};
 use floret_pipeline::{Floret, Freshness, Selector};
-use floret_store::{ListQuery, VerifyOptions};
+use floret_store::{Clock, ListQuery, ManualClock, RetentionPolicy, SystemClock, VerifyOptions};
 use floret_tests::journal::{Line, Random, TRIPLE, content};
 use floret_tests::{Setup, assert_sound, key, open};
 use tempfile::TempDir;
@@ -24,6 +24,7 @@ const EARLY_ONE_IN: u64 = 8;
 const OPENING_MAX_US: u64 = 40_000;
 /// A writer that does not open its store within this hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Let a writer work and kill it; what it acknowledged.
 fn round(folder: &Path, seed: u64) -> Vec<Line> {
@@ -138,9 +139,37 @@ async fn run(folder: &Path, rounds: std::ops::Range<u64>, acknowledged: &mut Ack
         if (number + 1) % LOOK_EVERY == 0 {
             let host = open(folder, Setup::default()).await.unwrap();
             check_store(&host).await;
-            host.close().await.unwrap();
+            close(host).await;
         }
     }
+}
+
+async fn close(host: Arc<Floret>) {
+    host.close().await.unwrap();
+    drop(host);
+}
+
+/// Take away what the kills left behind, two days later: nothing but blobs that a version or a memo needs is left.
+async fn sweep(folder: &Path) -> Arc<Floret> {
+    let later = Arc::new(ManualClock::new(SystemClock.now().plus_ms(DAY_MS)));
+    let host = open(folder, Setup { clock: later.clone(), ..Setup::default() }).await.unwrap();
+    let policy =
+        RetentionPolicy { newest: BTreeMap::new(), newest_of_others: usize::MAX, memo_ms: 30 * DAY_MS };
+    for _ in 0..2 {
+        let report = host.cleanup(&policy, 60 * 60 * 1000, false).await.unwrap();
+        assert!(report.errors.is_empty() && report.sweep.errors.is_empty(), "{report:?}");
+        assert!(report.dropped.is_empty(), "{:?}", report.dropped);
+        later.advance_ms(DAY_MS);
+    }
+    assert_sound(&host).await;
+    let blobs = host.catalog().blobs(None, usize::MAX).await.unwrap();
+    assert_eq!(files(&folder.join("blobs/cas")), blobs.len());
+    host
+}
+
+fn files(folder: &Path) -> usize {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +182,9 @@ async fn v5_two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let host = open(folder.path(), Setup::default()).await.unwrap();
     check_store(&host).await;
     assert_sound(&host).await;
+    acknowledged.check(&host).await;
+    close(host).await;
+    let host = sweep(folder.path()).await;
     acknowledged.check(&host).await;
     let rebuilt = host.verify_rebuild().await.unwrap();
     assert_eq!((rebuilt.mismatches().count(), rebuilt.skipped.len()), (0, 0));

@@ -1,5 +1,6 @@
 //! Chores of this repository: `cargo xtask <verb>`.
 
+mod bench;
 mod plugins;
 mod promises;
 mod test;
@@ -15,6 +16,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Run the benchmarks and print their tables.
+    Bench(bench::Options),
     /// Build the guest components into plugins/dist and tests/guests/dist, or check them.
     Plugins(plugins::Options),
     /// Map each promise to the tests that show it kept.
@@ -25,6 +28,7 @@ enum Verb {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
+        Verb::Bench(options) => bench::run(&options),
         Verb::Plugins(options) => plugins::run(&options),
         Verb::Promises(options) => promises::run(&options),
         Verb::Test => test::run(),

@@ -53,7 +53,7 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Demo(demo::Args),
-    Save(save::Args),
+    Save(Box<save::Args>),
     Get(get::Args),
     Log(log::Args),
     List(list::Args),

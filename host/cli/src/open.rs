@@ -16,19 +16,29 @@ use serde_json::Map;
 use crate::config::Settings;
 use crate::failure::Failure;
 
-macro_rules! component {
-    ($name:literal) => {
-        ($name, include_bytes!(concat!("../../../plugins/dist/", $name, ".wasm")).as_slice())
+/// A component in the program, and what it is bound to at first.
+struct Shipped {
+    name: &'static str,
+    bytes: &'static [u8],
+    bindings: &'static [&'static str],
+}
+
+macro_rules! shipped {
+    ($name:literal, $bindings:expr) => {
+        Shipped {
+            name: $name,
+            bytes: include_bytes!(concat!("../../../plugins/dist/", $name, ".wasm")),
+            bindings: $bindings,
+        }
     };
 }
 
-/// The components in the program, and what each is bound to at first.
-const BUILT_INS: [((&str, &[u8]), &[&str]); 5] = [
-    (component!("corpus-text"), &["literature", "corpus"]),
-    (component!("trie-fst"), &["trie"]),
-    (component!("semantic-ngram"), &["semantic"]),
-    (component!("policy-default"), &["policy"]),
-    (component!("policy-archive"), &[]),
+const SHIPPED: [Shipped; 5] = [
+    shipped!("corpus-text", &["literature", "corpus"]),
+    shipped!("trie-fst", &["trie"]),
+    shipped!("semantic-ngram", &["semantic"]),
+    shipped!("policy-default", &["policy"]),
+    shipped!("policy-archive", &[]),
 ];
 
 /// Open the host in its data folder, which is made if it is missing.
@@ -83,13 +93,12 @@ fn session() -> u64 {
 }
 
 fn built_ins() -> Vec<BuiltIn> {
-    let bindings = |ids: &[&str]| ids.iter().map(|id| ((*id).to_owned(), Map::new())).collect();
-    let built_in = |((name, bytes), ids): &((&str, &'static [u8]), &[&str])| BuiltIn {
-        name: (*name).to_owned(),
-        bytes: Bytes::from_static(bytes),
-        bindings: bindings(ids),
+    let built_in = |shipped: Shipped| BuiltIn {
+        name: shipped.name.to_owned(),
+        bytes: Bytes::from_static(shipped.bytes),
+        bindings: shipped.bindings.iter().map(|id| ((*id).to_owned(), Map::new())).collect(),
     };
-    BUILT_INS.iter().map(built_in).collect()
+    SHIPPED.into_iter().map(built_in).collect()
 }
 
 /// Make the data folder, for this user alone. One that is there stays as it is.
@@ -104,6 +113,5 @@ fn make_private(data: &Path) -> Result<()> {
 
 /// Digest of a component in the program.
 pub(crate) fn built_in_digest(name: &str) -> Option<Digest> {
-    let found = BUILT_INS.iter().find(|((built_in, _), _)| *built_in == name);
-    found.map(|((_, bytes), _)| Digest::of(bytes))
+    SHIPPED.iter().find(|shipped| shipped.name == name).map(|shipped| Digest::of(shipped.bytes))
 }

@@ -82,7 +82,7 @@ fn run(cli: Cli) -> Result<()> {
 async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
     match verb {
         Verb::Demo(args) => verbs::demo::run(args, context).await,
-        Verb::Save(args) => verbs::save::run(args, context).await,
+        Verb::Save(args) => verbs::save::run(*args, context).await,
         Verb::Get(args) => verbs::get::run(args, context).await,
         Verb::Log(args) => verbs::log::run(args, context).await,
         Verb::List(args) => verbs::list::run(args, context).await,

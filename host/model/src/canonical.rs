@@ -9,7 +9,8 @@ use serde_json::{Map, Number, Value};
 const EXACT_MAX: u64 = 1 << 53;
 
 /// The canonical form of a JSON value: UTF-8, members sorted by their UTF-16 code units, numbers as ECMAScript
-/// writes them, no space. O(bytes), where the members come sorted already; about 0.5 GB/s.
+/// writes them, no space. O(bytes): what it costs is the way
+/// through the value's memory, about 50 ns a member.
 pub fn canonical_json(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     write(value, &mut out);
@@ -33,35 +34,55 @@ fn write(value: &Value, out: &mut Vec<u8>) {
             }
             out.push(b']');
         }
-        Value::Object(members) if is_in_order(members) => write_members(members.iter(), out),
-        Value::Object(members) => {
-            let mut sorted: Vec<(&String, &Value)> = members.iter().collect();
-            sorted.sort_by(|one, two| one.0.encode_utf16().cmp(two.0.encode_utf16()));
-            write_members(sorted.into_iter(), out);
-        }
+        Value::Object(members) => write_object(members, out),
     }
 }
 
-/// Whether members come in the order of their UTF-16 code units. Where every character is below the surrogates, that is the
-/// order of their bytes, in which a sorted map has them.
-fn is_in_order(members: &Map<String, Value>) -> bool {
-    // U+D800 and above begin with 0xED or more.
-    let plain = |name: &String| name.bytes().all(|byte| byte < 0xED);
-    let mut before: Option<&String> = None;
-    members.keys().all(|name| before.replace(name).is_none_or(|before| before < name) && plain(name))
-}
-
-fn write_members<'a>(members: impl Iterator<Item = (&'a String, &'a Value)>, out: &mut Vec<u8>) {
+/// A map has its members in the order of their names' bytes. That is the order of their UTF-16 code units but for names with
+/// characters above the surrogates, which stand behind those without in both. So members from the first such name on
+/// are put in order once they are written.
+fn write_object(members: &Map<String, Value>, out: &mut Vec<u8>) {
     out.push(b'{');
-    for (index, (name, value)) in members.enumerate() {
+    let mut high: Vec<(&String, usize)> = Vec::new();
+    for (index, (name, value)) in members.iter().enumerate() {
         if index > 0 {
             out.push(b',');
+        }
+        if !high.is_empty() || !is_below_surrogates(name) {
+            high.push((name, out.len()));
         }
         write_string(name, out);
         out.push(b':');
         write(value, out);
     }
+    if high.len() > 1 {
+        put_in_order(&high, out);
+    }
     out.push(b'}');
+}
+
+fn is_below_surrogates(name: &str) -> bool {
+    // U+D800 and above begin with 0xED or more.
+    name.is_ascii() || name.bytes().all(|byte| byte < 0xED)
+}
+
+/// Sorts the members that `out` ends with; of each, the name and where it begins.
+fn put_in_order(members: &[(&String, usize)], out: &mut Vec<u8>) {
+    let begin = members[0].1;
+    let written = out.split_off(begin);
+    let ends = members[1..].iter().map(|(_, next)| next - 1).chain([begin + written.len()]);
+    let mut sorted: Vec<(&String, &[u8])> = members
+        .iter()
+        .zip(ends)
+        .map(|((name, start), end)| (*name, &written[start - begin..end - begin]))
+        .collect();
+    sorted.sort_by(|one, two| one.0.encode_utf16().cmp(two.0.encode_utf16()));
+    for (index, (_, member)) in sorted.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(member);
+    }
 }
 
 fn write_number(number: &Number, out: &mut Vec<u8>) {
@@ -149,6 +170,9 @@ mod tests {
         ]));
         check(&json!((0..0x100).filter_map(char::from_u32).collect::<String>()));
         check(&json!({"\u{e000}": 1, "\u{10000}": 2, "a": 3, "\u{d7ff}": 4, "": 5, "\n": 6, "\u{ffff}": 7}));
+        check(
+            &json!({"a": 1, "\u{e000}": {"\u{fffd}b": 1, "\u{1f600}": [], "\u{fffd}": 2}, "\u{1f600}": 3, "\u{ffff}": {}}),
+        );
         check(&json!({"b": {}, "a": [[], [{}], null, true, false, "\u{2028}\u{7f}\"\\/"]}));
     }
 
@@ -159,7 +183,9 @@ mod tests {
             any::<f64>().prop_map(Value::from),
             (-1000_i64..1000).prop_map(Value::from),
         ];
-        let text = prop::collection::vec(any::<char>(), 0..6).prop_map(String::from_iter);
+        let odd =
+            prop::sample::select(vec!['a', '\u{d7ff}', '\u{e000}', '\u{ffff}', '\u{10000}', '\u{10ffff}']);
+        let text = prop::collection::vec(prop_oneof![any::<char>(), odd], 0..6).prop_map(String::from_iter);
         let leaf = prop_oneof![
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),

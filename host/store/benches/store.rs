@@ -297,11 +297,24 @@ fn main() {
         .expect("a runtime");
     let folder = tempfile::tempdir().expect("a temporary folder");
     println!("{:<52} {:>10} {:<7} {:>10}   ratio (> 1: better than the goal)", "what", "median", "", "goal");
+    // `cargo bench --bench store -- planning` runs one section.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|asked| asked == name);
     runtime.block_on(async {
-        single(folder.path()).await;
-        writers().await;
-        batch().await;
-        planning().await;
-        blobs().await;
+        if wanted("single") {
+            single(folder.path()).await;
+        }
+        if wanted("writers") {
+            writers().await;
+        }
+        if wanted("batch") {
+            batch().await;
+        }
+        if wanted("planning") {
+            planning().await;
+        }
+        if wanted("blobs") {
+            blobs().await;
+        }
     });
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use floret_model::{Codec, ContentLocation, Digest, StorageType, Version};
+use floret_model::{Codec, CompressionType, ContentLocation, Digest, StorageType, Version};
 use object_store::local::LocalFileSystem;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
@@ -278,7 +278,10 @@ impl BlobStore {
             cache_key: digest.to_string(),
             path: None,
             compression: codec.compression,
-            compression_level: codec.level,
+            compression_level: match codec.compression {
+                CompressionType::Zstd | CompressionType::Gzip => codec.level,
+                CompressionType::None | CompressionType::Lz4 => 0,
+            },
             size_bytes: size as u64,
             size_compressed: size as u64,
             checksum: digest,

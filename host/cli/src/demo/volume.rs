@@ -26,7 +26,10 @@ pub(super) async fn batch(story: &mut Story<'_>) -> Result<()> {
     )?;
     let corpus = story.host.get(&key(MASTER)?, &Selector::Latest, Freshness::Cached).await?;
     let text = String::from_utf8_lossy(&corpus.content);
-    let words = text.lines().filter_map(|line| line.split_once('\t')).filter(|(word, _)| word.len() > 3);
+    let words = text
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter(|(word, _)| word.len() > 3 && word.chars().all(char::is_alphabetic));
     let mut requests =
         words.take(SINGLE + BATCH).map(|(word, times)| entry(word, times)).collect::<Result<Vec<_>>>()?;
     let rest = requests.split_off(SINGLE.min(requests.len()));

@@ -116,11 +116,10 @@ impl fmt::Debug for EmbeddedCatalog {
 impl Catalog for EmbeddedCatalog {
     async fn heads(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Arc<Version>>>, Error> {
         if keys.len() <= SHORT_READ_ROWS {
-            let reader = Reader::new(&self.tables);
-            return keys.iter().map(|key| reader.head(key)).collect();
+            return Reader::new(&self.tables).heads(keys);
         }
         let keys = keys.to_vec();
-        self.read(keys.len(), move |reader| keys.iter().map(|key| reader.head(key)).collect()).await
+        self.read(keys.len(), move |reader| reader.heads(&keys)).await
     }
 
     async fn version(&self, reference: &VersionRef) -> Result<Option<Arc<Version>>, Error> {

@@ -220,3 +220,25 @@ async fn an_object_store_that_fails_is_named() {
     std::fs::remove_file(folder.path().join("objects/cas")).expect("removed");
     store.blobs.put(bytes.clone(), Digest::of(&bytes), zstd()).await.expect("stored");
 }
+
+#[tokio::test]
+async fn m2_stored_objects_are_read_by_the_stock_tools() {
+    let (store, folder) = fresh();
+    for (name, level) in [("gzip", 6), ("zstd", 3), ("lz4", 0)] {
+        let installed = std::process::Command::new(name).arg("--version").output().is_ok();
+        // gzip is part of every Debian, so at least one tool is always asked.
+        assert!(installed || name != "gzip", "gzip is needed");
+        if !installed {
+            eprintln!("{name} is not installed and was not asked");
+            continue;
+        }
+        let bytes = Bytes::from([&text(300_000)[..], name.as_bytes()].concat());
+        let codec = Codec::new(name.parse().expect("known"), level).expect("a level");
+        let location = store.blobs.put(bytes.clone(), Digest::of(&bytes), codec).await.expect("stored");
+        let object = folder.path().join("objects").join(location.path.expect("a path"));
+        let input = std::fs::File::open(object).expect("the object");
+        let read = std::process::Command::new(name).arg("-dc").stdin(input).output().expect("it runs");
+        assert!(read.status.success(), "{name}: {}", String::from_utf8_lossy(&read.stderr));
+        assert_eq!(read.stdout, bytes, "{name}");
+    }
+}

@@ -19,6 +19,10 @@ const QUEUE_MAX: usize = 8192;
 /// Writes in one batch: at 1 KB and 5 rows each some 3 MB, which fjall writes in about 20 ms.
 const GROUP_MAX: usize = 2048;
 
+/// Bytes after which a group takes no more writes, so that many large ones do not pile up in one batch; one write may
+/// be larger by itself.
+const GROUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Whether losing the write in a crash does harm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Durability {
@@ -204,8 +208,13 @@ impl Drop for Committer {
 
 fn run(tables: &Tables, mut waiting: mpsc::Receiver<Box<dyn Job>>, fatal: &Mutex<Option<Fatal>>) {
     let mut group: Vec<Box<dyn Job>> = Vec::new();
-    while let Some(first) = waiting.blocking_recv() {
-        group.push(first);
+    loop {
+        if group.is_empty() {
+            match waiting.blocking_recv() {
+                Some(first) => group.push(first),
+                None => return,
+            }
+        }
         while group.len() < GROUP_MAX
             && let Ok(next) = waiting.try_recv()
         {
@@ -213,37 +222,41 @@ fn run(tables: &Tables, mut waiting: mpsc::Receiver<Box<dyn Job>>, fatal: &Mutex
         }
         let committed = catch_unwind(AssertUnwindSafe(|| commit(tables, &mut group)));
         let stop = match committed {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(Fatal::of(tables, &error)),
-            Err(payload) => Some(Fatal::panicked(tables, &*payload)),
-        };
-        if let Some(stop) = stop {
-            tracing::error!(problem = %stop.first(), "the catalog takes no more writes");
-            waiting.close();
-            *fatal.lock() = Some(stop.clone());
-            group.drain(..).for_each(|job| job.answer(Err(stop.first())));
-            while let Ok(job) = waiting.try_recv() {
-                job.answer(Err(stop.later()));
+            Ok(Ok(applied)) => {
+                group.drain(..applied).for_each(|job| job.answer(Ok(())));
+                continue;
             }
-            return;
+            Ok(Err(error)) => Fatal::of(tables, &error),
+            Err(payload) => Fatal::panicked(tables, &*payload),
+        };
+        tracing::error!(problem = %stop.first(), "the catalog takes no more writes");
+        waiting.close();
+        *fatal.lock() = Some(stop.clone());
+        group.drain(..).for_each(|job| job.answer(Err(stop.first())));
+        while let Ok(job) = waiting.try_recv() {
+            job.answer(Err(stop.later()));
         }
-        group.drain(..).for_each(|job| job.answer(Ok(())));
+        return;
     }
 }
 
-/// One batch for the whole group. fjall writes the journal, syncs it, and only then shows the rows, so after an
-/// error nobody in this process sees any of them; fjall itself then refuses to write on, and so do we. The
-/// journal may hold the batch all the same, whole or torn: a torn one is dropped when the store is opened again,
-/// a whole one is seen then.
-fn commit(tables: &Tables, group: &mut [Box<dyn Job>]) -> Result<(), fjall::Error> {
+/// One batch for the group, or for as much of its beginning as makes a batch; answers how many. fjall writes the
+/// journal, syncs it, and only then shows the rows, so after an error nobody in this process sees any of them;
+/// fjall itself then refuses to write on, and so do we. The journal may hold the batch all the same, whole or torn:
+/// a torn one is dropped when the store is opened again, a whole one is seen then.
+fn commit(tables: &Tables, group: &mut [Box<dyn Job>]) -> Result<usize, fjall::Error> {
     let mut staged = Staged::new(tables);
+    let mut applied = 0;
     for job in group.iter_mut() {
         let mark = staged.mark();
         job.apply(&mut staged);
-        let wrote = staged.mark() != mark;
-        if wrote && job.durability() == Durability::Synced {
+        applied += 1;
+        if staged.mark() != mark && job.durability() == Durability::Synced {
             staged.require_sync();
         }
+        if staged.bytes() >= GROUP_BYTES_MAX {
+            break;
+        }
     }
-    staged.commit()
+    staged.commit().map(|()| applied)
 }

@@ -26,6 +26,10 @@ type Pair = (fjall::Slice, fjall::Slice);
 
 /// Rows passed over, one after the other, before an iterator is placed anew: placing one costs about as much.
 const STEPS_MAX: usize = 8;
+/// Heads that are worth more than one thread: some 10 ms of work, where starting one takes 50 µs.
+const SHARED_MIN: usize = 2048;
+/// Threads for one read.
+const THREADS_MAX: usize = 4;
 
 impl<'a> Reader<'a> {
     pub fn new(tables: &'a Tables) -> Self {
@@ -73,6 +77,28 @@ impl<'a> Reader<'a> {
             Some(head) => self.latest(&key, &head).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Decoding is most of the work, so many are shared out among threads that end before this returns.
+    pub fn heads(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Arc<Version>>>, Error> {
+        let some = |keys: &[ResourceKey]| keys.iter().map(|key| self.head(key)).collect();
+        let threads = match keys.len() {
+            ..SHARED_MIN => 1,
+            _ => std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX),
+        };
+        if threads == 1 {
+            return some(keys);
+        }
+        let shares = keys.chunks(keys.len().div_ceil(threads));
+        std::thread::scope(|scope| {
+            let working: Vec<_> =
+                shares.map(|share| scope.spawn(move || some(share) as Result<Vec<_>, Error>)).collect();
+            let mut heads = Vec::with_capacity(keys.len());
+            for share in working {
+                heads.extend(share.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            Ok(heads)
+        })
     }
 
     fn latest(&self, key: &[u8], head: &[u8]) -> Result<Arc<Version>, Error> {

@@ -20,6 +20,7 @@ pub(super) struct Staged<'a> {
     /// Table, row, and what was staged of it before, if anything was.
     undo: Vec<(Table, Vec<u8>, Option<Value>)>,
     sync: bool,
+    bytes: usize,
 }
 
 /// A place to undo back to.
@@ -34,6 +35,7 @@ impl<'a> Staged<'a> {
             rows: Table::ALL.iter().map(|_| Rows::new()).collect(),
             undo: Vec::new(),
             sync: false,
+            bytes: 0,
         }
     }
 
@@ -92,8 +94,14 @@ impl<'a> Staged<'a> {
     }
 
     fn stage(&mut self, table: Table, row: Vec<u8>, value: Value) {
+        self.bytes += row.len() + value.as_ref().map_or(0, Vec::len);
         let before = self.rows[table as usize].insert(row.clone(), value);
         self.undo.push((table, row, before));
+    }
+
+    /// Bytes staged so far, undone ones included: what a group is bounded by.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub fn mark(&self) -> Mark {
