@@ -110,7 +110,7 @@ async fn check_store(host: &Floret) {
         let seqs: Vec<u64> = log.iter().map(|version| version.seq.0).collect();
         assert_eq!(seqs, (1..=head.seq.0).rev().collect::<Vec<_>>(), "{}", head.key);
     }
-    let batches = TRIPLE.map(|name| key(name));
+    let batches = TRIPLE.map(key);
     let mut heads = Vec::new();
     for one in &batches {
         heads.push(

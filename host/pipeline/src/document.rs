@@ -63,7 +63,11 @@ impl Floret {
             namespace: version.key.namespace.to_string(),
             version_info: version.info(head),
             media_type: version.media_type.clone(),
-            content_location: version.content_location.clone(),
+            content_location: ContentLocation {
+                // A blob is shared by all namespaces; its copies are kept in that of the resource.
+                cache_namespace: version.key.namespace.to_string(),
+                ..version.content_location.clone()
+            },
             content_inline: version.content_inline.is_some(),
             metadata,
             tags: version.tags.iter().cloned().collect(),

@@ -216,7 +216,8 @@ async fn large_saves() {
     let json = |revision| SaveRequest::new(key("vocabulary/json"), Content::Json(vocabulary_json(revision)));
     let bytes =
         |revision| SaveRequest::new(key("vocabulary/bytes"), Content::Bytes(vocabulary_lines(revision)));
-    let requests: [(&str, &dyn Fn(usize) -> SaveRequest, [u64; 2]); 2] =
+    type Request<'a> = &'a dyn Fn(usize) -> SaveRequest;
+    let requests: [(&str, Request<'_>, [u64; 2]); 2] =
         [("JSON", &json, [60, 15]), ("bytes", &bytes, [25, 3])];
     let mut revision = 0;
     for (what, request, [goal_new, goal_same]) in requests {
@@ -397,8 +398,8 @@ async fn cascades() {
         let (plan, run) = (median(plans), median(runs));
         let work = format!("plan 10,000 nodes, {shape}");
         row(&work, plan, Duration::from_millis(100), "");
-        let work = format!("cascade over them, the first cut off, each node");
+        let work = "cascade over them, the first cut off, each node";
         let made = format!("{} in all; making them from memos took {}", told(run), told(built));
-        row(&work, run / NODES as u32, Duration::from_micros(5), &made);
+        row(work, run / NODES as u32, Duration::from_micros(5), &made);
     }
 }
