@@ -206,8 +206,8 @@ async fn what_is_no_component_of_ours_is_not_installed() {
             guest("two-contracts").unwrap(),
             &[
                 "exports several contracts",
-                "floret:corpus@0.1.0",
-                "floret:policy@0.1.0",
+                "floret:corpus/builder@0.1.0",
+                "floret:policy/compression@0.1.0",
                 "expected exactly one",
             ],
         ),

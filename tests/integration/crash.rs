@@ -17,12 +17,14 @@ use tempfile::TempDir;
 const ROUNDS: u64 = 200;
 /// After so many rounds the store is opened here and looked at.
 const LOOK_EVERY: u64 = 20;
-/// A writer is killed so long after it opened the store, at most.
-const WORK_MAX_US: u64 = 60_000;
+/// A writer is killed after so many acknowledgements at most, and then so much later at most: counted by what was done,
+/// a slow machine kills at the same places as a fast one.
+const LINES_MAX: u64 = 8;
+const LATER_MAX_US: u64 = 10_000;
 /// One writer of so many is killed while it opens the store.
 const EARLY_ONE_IN: u64 = 8;
 const OPENING_MAX_US: u64 = 40_000;
-/// A writer that does not open its store within this hangs.
+/// A writer that acknowledges nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -45,13 +47,16 @@ fn round(folder: &Path, seed: u64) -> Vec<Line> {
         }
     });
     let mut acknowledged = Vec::new();
-    let until = if random.below(EARLY_ONE_IN) == 0 {
-        Instant::now() + Duration::from_micros(random.below(OPENING_MAX_US))
-    } else {
-        // One that fails to open ends by itself, which is told below.
-        acknowledged.extend(lines.recv_timeout(PATIENCE));
-        Instant::now() + Duration::from_micros(random.below(WORK_MAX_US))
+    let early = random.below(EARLY_ONE_IN) == 0;
+    let (wanted, later_us) = match early {
+        true => (0, random.below(OPENING_MAX_US)),
+        false => (1 + random.below(LINES_MAX), random.below(LATER_MAX_US)),
     };
+    for _ in 0..wanted {
+        // One that fails ends by itself, which is told below.
+        acknowledged.extend(lines.recv_timeout(PATIENCE));
+    }
+    let until = Instant::now() + Duration::from_micros(later_us);
     while let Ok(line) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
         acknowledged.push(line);
     }
@@ -178,7 +183,7 @@ async fn v5_two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let mut acknowledged = Acknowledged::default();
     run(folder.path(), 0..ROUNDS, &mut acknowledged).await;
     assert!(acknowledged.saved.len() > 200, "{} saves: too few to mean much", acknowledged.saved.len());
-    assert!(acknowledged.built.len() > 200, "{} builds: too few to mean much", acknowledged.built.len());
+    assert!(acknowledged.built.len() > 100, "{} builds: too few to mean much", acknowledged.built.len());
     let host = open(folder.path(), Setup::default()).await.unwrap();
     check_store(&host).await;
     assert_sound(&host).await;

@@ -14,6 +14,7 @@ use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use futures::future::try_join_all;
 use serde_json::{Map, Value};
 
+use crate::plugins::POLICY_BINDING;
 use crate::policy::{Decision, Facts};
 use crate::{Cached, Error, Floret};
 
@@ -190,7 +191,8 @@ impl Floret {
             "binding" => "use `floret plugin bind`",
             "search" => "use `floret build`",
             _ => {
-                let bound: Vec<String> = self.bindings().await?.into_iter().map(|(id, ..)| id).collect();
+                let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
+                let bound: Vec<String> = ids.filter(|id| id != POLICY_BINDING).collect();
                 if !bound.iter().any(|id| id == name) {
                     let extra = self.options.extra_types.iter().map(ToString::to_string);
                     let known = ResourceType::BUILT_IN.iter().map(ToString::to_string).chain(extra);
