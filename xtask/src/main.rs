@@ -1,5 +1,6 @@
 //! Chores of this repository: `cargo xtask <verb>`.
 
+mod apt;
 mod bench;
 mod plugins;
 mod promises;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{plugins, promises};
+use crate::{apt, plugins, promises};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -31,6 +31,7 @@ pub fn run() -> Result<()> {
     })?;
     step("documentation", || cargo(&["doc", "--release", "--workspace", "--no-deps", "--locked"]))?;
     step("components, built again", || plugins::run(&plugins::Options { check: true, rebuild: true }))?;
+    step("tools that the tests ask", || apt::require(&["gzip", "lz4", "zstd"]))?;
     step("tests of the components' logic", || {
         let arguments =
             ["test", "--release", "--workspace", "--locked", "--manifest-path", "plugins/Cargo.toml"];

@@ -36,7 +36,7 @@ impl Toolchain {
         if let Some(found) = Self::rustup()? {
             return Ok(found);
         }
-        install_debian().with_context(|| {
+        crate::apt::install(&DEBIAN_PACKAGES).with_context(|| {
             format!(
                 "no compiler for guests: run `rustup target add {TARGET}`, or on Debian install {}",
                 DEBIAN_PACKAGES.join(" and ")
@@ -79,24 +79,6 @@ impl Toolchain {
         let identity = format!("{}; std of rustup; {}", version(&rustc)?, cargo_version()?);
         Ok(Some(Self { identity, rustc, sysroot, linker: None, builds_std: false }))
     }
-}
-
-/// Install with apt, as root or through sudo.
-fn install_debian() -> Result<()> {
-    let is_root = output(Command::new("id").arg("-u"))? == "0";
-    let apt = |arguments: &[&str]| {
-        let mut command = if is_root { Command::new("apt-get") } else { Command::new("sudo") };
-        if !is_root {
-            command.args(["--non-interactive", "apt-get"]);
-        }
-        let status = command.args(arguments).status().context("apt-get cannot be run")?;
-        if status.success() { Ok(()) } else { bail!("apt-get {} failed: {status}", arguments.join(" ")) }
-    };
-    println!("installing {}", DEBIAN_PACKAGES.join(" and "));
-    apt(&["update"])?;
-    let mut install = vec!["install", "--yes", "--no-install-recommends"];
-    install.extend(DEBIAN_PACKAGES);
-    apt(&install)
 }
 
 /// The sysroot of the rustc that cargo would use: rustup's real one, not its proxy.

@@ -226,12 +226,7 @@ async fn m2_stored_objects_are_read_by_the_stock_tools() {
     let (store, folder) = fresh();
     for (name, level) in [("gzip", 6), ("zstd", 3), ("lz4", 0)] {
         let installed = std::process::Command::new(name).arg("--version").output().is_ok();
-        // gzip is part of every Debian, so at least one tool is always asked.
-        assert!(installed || name != "gzip", "gzip is needed");
-        if !installed {
-            eprintln!("{name} is not installed and was not asked");
-            continue;
-        }
+        assert!(installed, "{name} is needed; `cargo xtask test` installs it");
         let bytes = Bytes::from([&text(300_000)[..], name.as_bytes()].concat());
         let codec = Codec::new(name.parse().expect("known"), level).expect("a level");
         let location = store.blobs.put(bytes.clone(), Digest::of(&bytes), codec).await.expect("stored");
