@@ -12,6 +12,7 @@ use floret_pipeline::{Floret, Freshness, Selector};
 use floret_store::{Clock, ListQuery, ManualClock, RetentionPolicy, SystemClock, VerifyOptions};
 use floret_tests::journal::{Line, Random, TRIPLE, content};
 use floret_tests::{Setup, assert_sound, key, open};
+use futures::TryStreamExt;
 use tempfile::TempDir;
 
 const ROUNDS: u64 = 200;
@@ -168,13 +169,10 @@ async fn sweep(folder: &Path) -> Arc<Floret> {
     }
     assert_sound(&host).await;
     let blobs = host.catalog().blobs(None, usize::MAX).await.unwrap();
-    assert_eq!(files(&folder.join("blobs/cas")), blobs.len());
+    let objects = floret_store::local_objects(&folder.join("blobs")).unwrap();
+    let objects: Vec<_> = objects.list(None).try_collect().await.unwrap();
+    assert_eq!(objects.len(), blobs.len());
     host
-}
-
-fn files(folder: &Path) -> usize {
-    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    paths.map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

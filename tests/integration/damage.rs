@@ -100,11 +100,11 @@ fn bomb(length: usize) -> Vec<u8> {
     let mut random = Random(1);
     let noise: Vec<u8> = (0..length).map(|_| random.below(256) as u8).collect();
     // Noise takes as many bytes as it has, and the zeros some dozens.
-    let frames = (0..length).rev().map(|noisy| {
-        let raw = [&noise[..noisy], &[0; 1 << 20]].concat();
+    let mut frames = (0..1_000).map(|tail| {
+        let raw = [&noise[1_000..], &[0; 1 << 20], &noise[..tail]].concat();
         floret_store::codec::encode(&raw.into(), codec).unwrap()
     });
-    let frame = frames.take(1_000).find(|frame| frame.len() == length);
+    let frame = frames.find(|frame| frame.len() == length);
     frame.expect("a frame of this length").to_vec()
 }
 
