@@ -12,7 +12,7 @@ use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
-use crate::save::SaveRequest;
+use crate::save::{Hashed, SaveRequest};
 use crate::{Cached, Error, Floret, Progress};
 
 /// Several operations as one: saves, builds by name, and whatever depends on either. Published once.
@@ -64,10 +64,12 @@ impl Floret {
     ///
     /// # Errors
     /// As [`cascade`](Self::cascade), and those of its saves and builds.
-    pub async fn apply(&self, change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
+    pub async fn apply(&self, mut change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
         let mut attempt = 0;
+        // Once, however often the change is planned.
+        let saves = self.hash_change(std::mem::take(&mut change.saves)).await?;
         loop {
-            match self.attempt(&change, progress).await {
+            match self.attempt(&change, saves.clone(), progress).await {
                 Err(error) if error.is_conflict() && attempt < self.options.conflict_retries_max => {
                     attempt += 1;
                     tracing::debug!(attempt, %error, "the cascade lost a race and is planned again");
@@ -78,12 +80,17 @@ impl Floret {
         }
     }
 
-    async fn attempt(&self, change: &Change, progress: &Progress) -> Result<CascadeReport, Error> {
+    async fn attempt(
+        &self,
+        change: &Change,
+        saves: Vec<Hashed>,
+        progress: &Progress,
+    ) -> Result<CascadeReport, Error> {
         let started = Instant::now();
         let mut attempt =
             Attempt { id: self.publish_id(), at: self.now(), drafts: Vec::new(), overlay: Arc::default() };
         let mut roots = change.roots.clone();
-        roots.extend(self.stage_saves(change, &mut attempt).await?);
+        roots.extend(self.stage_saves(saves, &mut attempt).await?);
         roots.sort();
         roots.dedup();
         // Inputs are added to what is there now, or a race with another addition would lose one.
@@ -146,10 +153,15 @@ impl Floret {
     }
 
     /// Put the change's saves into the attempt; answers the keys of those that say something new.
-    async fn stage_saves(&self, change: &Change, attempt: &mut Attempt) -> Result<Vec<ResourceKey>, Error> {
+    async fn stage_saves(
+        &self,
+        saves: Vec<Hashed>,
+        attempt: &mut Attempt,
+    ) -> Result<Vec<ResourceKey>, Error> {
         let mut changed = Vec::new();
-        for draft in self.drafts_of(change.saves.clone()).await? {
-            let head = self.head(&draft.key).await?;
+        let drafts = self.drafts(saves).await?;
+        let keys: Vec<ResourceKey> = drafts.iter().map(|draft| draft.key.clone()).collect();
+        for (draft, head) in drafts.into_iter().zip(self.catalog.heads(&keys).await?) {
             check_asked(&draft, head.as_deref())?;
             let version = predict(&draft, head.as_deref(), attempt);
             if head.as_ref().is_some_and(|head| head.fingerprint() == version.fingerprint()) {

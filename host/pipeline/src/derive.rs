@@ -308,7 +308,12 @@ impl Floret {
         Ok((location, policy))
     }
 
-    async fn keep_at_hand(&self, namespace: &Namespace, digest: &Digest, bytes: Bytes) -> Result<(), Error> {
+    pub(crate) async fn keep_at_hand(
+        &self,
+        namespace: &Namespace,
+        digest: &Digest,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
         let cache = self.cache.namespace(namespace.as_str())?;
         let key = crate::read::content_key(digest);
         cache.put(&key, crate::Cached::Content(bytes), floret_cache::PutOptions::default()).await;

@@ -2,21 +2,26 @@
 //!
 //! The pieces (the corpus of the texts, then each child, in order) are merged in groups of `merge_fan_in`, the
 //! results again, until one is left. Every node is a build with a name of its own, so that one changed child
-//! costs the nodes on its path: O(log n) merges.
+//! costs the nodes on its path: O(log n) merges. Nodes are stored while those above them are merged.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use floret_model::{Digest, Recipe, Version};
+use floret_model::{Codec, CompressionType, ContentLocation, Digest, PolicyDecision, Recipe, Version};
 use floret_runtime::{Built, CorpusStatistics, Input};
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::derive::{Job, Output, corpus_metadata};
+use crate::derive::{Job, Output, Resolved, corpus_metadata};
 use crate::figures::Figures;
 use crate::plugins::Bound;
 use crate::{Error, Floret};
+
+/// Nodes below the root are no version's content, and read again only when a neighbour changes: they are stored
+/// quickly rather than small, and no policy is asked.
+const NODE_CODEC: Codec = Codec { compression: CompressionType::Zstd, level: 1 };
 
 /// A corpus that is a piece of a larger one.
 #[derive(Clone)]
@@ -35,6 +40,24 @@ enum Source {
     Remembered(Arc<Figures>),
 }
 
+/// What the component made, not stored yet.
+struct Unkept {
+    recipe: Digest,
+    bytes: Bytes,
+    digest: Digest,
+    figures: Arc<Figures>,
+    build_time_ms: f64,
+}
+
+/// A merge tree under way.
+struct Tree<'a> {
+    job: &'a Job<'a>,
+    bound: &'a Bound,
+    /// Whether nothing is read from memos, and nothing written.
+    afresh: bool,
+    unkept: Mutex<Vec<Unkept>>,
+}
+
 impl Floret {
     /// The corpus of a job's texts and children.
     pub(crate) async fn build_corpus(
@@ -46,12 +69,9 @@ impl Floret {
         let (documents, children): (Vec<_>, Vec<_>) =
             job.inputs.iter().partition(|input| input.role == "document");
         let mut pieces = Vec::with_capacity(children.len() + 1);
+        let tree = Tree { job, bound, afresh, unkept: Mutex::default() };
         if !documents.is_empty() {
-            let mut inputs = Vec::with_capacity(documents.len());
-            for document in documents {
-                inputs.push(self.input("document", &document.version).await?);
-            }
-            pieces.push(self.node(job, bound, "build", inputs, afresh).await?);
+            pieces.push(self.texts(&tree, &documents).await?);
         }
         for child in children {
             if corpus_metadata(&child.version).is_none() {
@@ -72,10 +92,23 @@ impl Floret {
         }
         let fan_in = self.options.merge_fan_in.max(2);
         while pieces.len() > 1 {
-            let groups = pieces.chunks(fan_in).map(|group| self.group(job, bound, group, afresh));
-            pieces = try_join_all(groups).await?;
+            let below = std::mem::take(&mut *tree.unkept.lock());
+            let groups = pieces.chunks(fan_in).map(|group| self.group(&tree, group));
+            let (made, kept) = join(try_join_all(groups), self.keep_nodes(job, below)).await;
+            if made.is_err() {
+                // What was made beside the node that failed need not be made again.
+                let beside = std::mem::take(&mut *tree.unkept.lock());
+                self.keep_nodes(job, beside).await?;
+            }
+            kept?;
+            pieces = made?;
         }
         let root = pieces.pop().expect("there is at least one piece");
+        for root in tree.unkept.into_inner() {
+            let (bytes, figures) = (root.bytes.clone(), Arc::clone(&root.figures));
+            let (location, policy) = self.put_output(job.key, bytes, root.digest, &figures).await?;
+            self.remember(root.recipe, &root.output(location, policy)).await?;
+        }
         let bytes = self.bytes(job, &root).await?;
         let figures = match &root.source {
             Source::Version(child) => Figures::of_corpus(&child.metadata.typed)
@@ -85,63 +118,65 @@ impl Floret {
         Ok((bytes, root.digest, figures))
     }
 
-    async fn group(
-        &self,
-        job: &Job<'_>,
-        bound: &Bound,
-        group: &[Piece],
-        afresh: bool,
-    ) -> Result<Piece, Error> {
+    /// The corpus of the job's texts.
+    async fn texts(&self, tree: &Tree<'_>, documents: &[&Resolved]) -> Result<Piece, Error> {
+        let named = documents.iter().map(|document| ("document", document.version.data_hash));
+        let recipe = call_recipe(tree.job, tree.bound, "build", named);
+        if let Some(piece) = self.remembered_piece(tree, &recipe).await? {
+            return Ok(piece);
+        }
+        let mut inputs = Vec::with_capacity(documents.len());
+        for document in documents {
+            inputs.push(self.input("document", &document.version).await?);
+        }
+        let started = Instant::now();
+        let built = tree.bound.component.build_corpus(inputs, &tree.job.config.to_string()).await?;
+        Ok(tree.made(recipe, built, started))
+    }
+
+    /// The corpus of some pieces.
+    async fn group(&self, tree: &Tree<'_>, group: &[Piece]) -> Result<Piece, Error> {
         if let [only] = group {
             return Ok(only.clone());
         }
-        let recipe = call_recipe(job, bound, "merge", group.iter().map(|piece| ("corpus", piece.digest)));
-        if !afresh && let Some(output) = self.remembered(&recipe).await? {
-            return Ok(piece_of(output));
+        let named = group.iter().map(|piece| ("corpus", piece.digest));
+        let recipe = call_recipe(tree.job, tree.bound, "merge", named);
+        if let Some(piece) = self.remembered_piece(tree, &recipe).await? {
+            return Ok(piece);
         }
         let mut inputs = Vec::with_capacity(group.len());
         for piece in group {
             inputs.push(Input {
                 role: "corpus".to_owned(),
                 digest: piece.digest,
-                media_type: bound.component.description().output_media_type.clone(),
-                bytes: self.bytes(job, piece).await?,
+                media_type: tree.bound.component.description().output_media_type.clone(),
+                bytes: self.bytes(tree.job, piece).await?,
             });
         }
-        self.node(job, bound, "merge", inputs, afresh).await
+        let started = Instant::now();
+        let built = tree.bound.component.merge_corpora(inputs).await?;
+        Ok(tree.made(recipe, built, started))
     }
 
-    /// One call of the component, remembered under its own name.
-    async fn node(
-        &self,
-        job: &Job<'_>,
-        bound: &Bound,
-        function: &str,
-        inputs: Vec<Input>,
-        afresh: bool,
-    ) -> Result<Piece, Error> {
-        let recipe =
-            call_recipe(job, bound, function, inputs.iter().map(|input| (input.role.as_str(), input.digest)));
-        if !afresh && let Some(output) = self.remembered(&recipe).await? {
-            return Ok(piece_of(output));
+    async fn remembered_piece(&self, tree: &Tree<'_>, recipe: &Digest) -> Result<Option<Piece>, Error> {
+        if tree.afresh {
+            return Ok(None);
         }
-        let started = Instant::now();
-        let built: Built<CorpusStatistics> = match function {
-            "build" => bound.component.build_corpus(inputs, &job.config.to_string()).await?,
-            _ => bound.component.merge_corpora(inputs).await?,
+        let output = self.remembered(recipe).await?;
+        Ok(output.map(|output| {
+            let source = Source::Remembered(Arc::new(output.figures));
+            Piece { digest: output.digest, source }
+        }))
+    }
+
+    /// Store nodes below the root, and remember their names.
+    async fn keep_nodes(&self, job: &Job<'_>, nodes: Vec<Unkept>) -> Result<(), Error> {
+        let keep = |node: Unkept| async move {
+            let location = self.blobs.put(node.bytes.clone(), node.digest, NODE_CODEC).await?;
+            self.keep_at_hand(&job.key.namespace, &node.digest, node.bytes.clone()).await?;
+            self.remember(node.recipe, &node.output(location, None)).await
         };
-        let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
-        let figures = Figures::of_built_corpus(built.statistics);
-        if !afresh {
-            let (location, policy) =
-                self.put_output(job.key, built.bytes.clone(), built.digest, &figures).await?;
-            let digest = built.digest;
-            let figures = figures.clone();
-            let output =
-                Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
-            self.remember(recipe, &output).await?;
-        }
-        Ok(Piece { digest: built.digest, source: Source::Made(built.bytes, Arc::new(figures)) })
+        try_join_all(nodes.into_iter().map(keep)).await.map(drop)
     }
 
     async fn bytes(&self, job: &Job<'_>, piece: &Piece) -> Result<Bytes, Error> {
@@ -153,8 +188,31 @@ impl Floret {
     }
 }
 
-fn piece_of(output: Output) -> Piece {
-    Piece { digest: output.digest, source: Source::Remembered(Arc::new(output.figures)) }
+impl Tree<'_> {
+    fn made(&self, recipe: Digest, built: Built<CorpusStatistics>, started: Instant) -> Piece {
+        let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
+        let figures = Arc::new(Figures::of_built_corpus(built.statistics));
+        let Built { bytes, digest, .. } = built;
+        let source = Source::Made(bytes.clone(), Arc::clone(&figures));
+        if !self.afresh {
+            self.unkept.lock().push(Unkept { recipe, bytes, digest, figures, build_time_ms });
+        }
+        Piece { digest, source }
+    }
+}
+
+impl Unkept {
+    fn output(self, location: ContentLocation, policy: Option<PolicyDecision>) -> Output {
+        Output {
+            digest: self.digest,
+            location,
+            inline: None,
+            policy,
+            figures: Figures::clone(&self.figures),
+            from_memo: false,
+            build_time_ms: self.build_time_ms,
+        }
+    }
 }
 
 /// `merge` takes no configuration, so none is in its name.

@@ -90,8 +90,9 @@ pub struct Saved {
     pub is_new: bool,
 }
 
-/// A save with its content in its final form.
-struct Hashed {
+/// A save with its content in its final form. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Hashed {
     request: SaveRequest,
     bytes: Bytes,
     digest: Digest,
@@ -155,13 +156,12 @@ impl Floret {
         futures::stream::iter(saves).buffered(concurrency_max.max(1)).collect().await
     }
 
-    /// Drafts of requests that a cascade will publish, see [`Change`](crate::Change).
-    pub(crate) async fn drafts_of(&self, requests: Vec<SaveRequest>) -> Result<Vec<Draft>, Error> {
+    /// Requests of a [`Change`](crate::Change), checked and in their final form, for [`drafts`](Self::drafts).
+    pub(crate) async fn hash_change(&self, requests: Vec<SaveRequest>) -> Result<Vec<Hashed>, Error> {
         for request in &requests {
             self.check_saved_by_people(&request.key).await?;
         }
-        let hashed = self.hash_all(requests).await?;
-        self.drafts(hashed).await
+        self.hash_all(requests).await
     }
 
     async fn saved(&self, outcome: Outcome, content: Bytes, ticket: Option<Ticket>) -> Result<Saved, Error> {
@@ -247,7 +247,7 @@ impl Floret {
         Ok(same.then_some(head))
     }
 
-    async fn drafts(&self, hashed: Vec<Hashed>) -> Result<Vec<Draft>, Error> {
+    pub(crate) async fn drafts(&self, hashed: Vec<Hashed>) -> Result<Vec<Draft>, Error> {
         let mut complete = Vec::with_capacity(hashed.len());
         for hashed in hashed {
             let mut metadata = hashed.request.metadata.clone();

@@ -97,6 +97,13 @@ pub async fn corpus(host: &Floret, id: &str, inputs: &[&str]) -> ResourceKey {
     name
 }
 
+/// Create a corpus of corpora.
+pub async fn master(host: &Floret, id: &str, children: &[ResourceKey]) {
+    let children: Vec<String> = children.iter().map(ToString::to_string).collect();
+    let children: Vec<&str> = children.iter().map(String::as_str).collect();
+    corpus(host, id, &children).await;
+}
+
 /// Create many at once, each of one corpus.
 pub async fn corpora(host: &Floret, nodes: impl Iterator<Item = (String, String)>) {
     let requests = nodes.map(|(id, input)| (key(&format!("corpus/{id}")), corpus_of(&[&input]))).collect();
