@@ -1,6 +1,8 @@
 //! The [`Catalog`]: the version log, its edges, memos and blob rows, in one transactional home.
 
 mod embedded;
+mod lease;
+mod mongo;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,11 +14,14 @@ use floret_model::{
     BuildRecord, BuildSpec, Bump, CascadeReport, ContentLocation, Dependency, Digest, Memo, Metadata,
     Namespace, PolicyDecision, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef,
 };
+use futures::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 pub use self::embedded::EmbeddedCatalog;
+pub use self::lease::{Lease, Leased};
+pub use self::mongo::{CommandObserver, MongoCatalog};
 
 /// What must be true of a resource's latest version for a draft to be appended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -28,6 +33,21 @@ pub enum Precondition {
     Absent,
     /// Its latest version has this seq.
     Latest(Seq),
+}
+
+impl Precondition {
+    /// Whether a resource's latest version is as it must be.
+    fn check(self, key: &ResourceKey, found: Option<Seq>) -> Result<(), Error> {
+        let expected = match self {
+            Self::Any => return Ok(()),
+            Self::Absent => None,
+            Self::Latest(seq) => Some(seq),
+        };
+        if expected == found {
+            return Ok(());
+        }
+        Err(Error::Conflict { key: key.clone(), expected, found })
+    }
 }
 
 /// What to do with a draft that equals the latest version in its fingerprint.
@@ -75,6 +95,34 @@ pub struct Draft {
     pub policy: Option<PolicyDecision>,
 }
 
+impl Draft {
+    /// The version that it becomes, but for its place in the log: seq and semantic version are those of a first one.
+    pub(crate) fn into_version(self, publish_id: &str, at: TimestampMs) -> Version {
+        let mut dependencies = self.dependencies;
+        dependencies.sort_unstable();
+        dependencies.dedup();
+        Version {
+            key: self.key,
+            seq: Seq::FIRST,
+            version: semver::Version::new(1, 0, 0),
+            created_at: at,
+            data_hash: self.data_hash,
+            media_type: self.media_type,
+            content_location: self.content_location,
+            content_inline: self.content_inline,
+            dependencies,
+            metadata: self.metadata,
+            tags: self.tags,
+            ttl_ms: self.ttl_ms,
+            spec: self.spec,
+            build: self.build,
+            policy: self.policy,
+            publish_id: publish_id.to_owned(),
+            dropped_at: None,
+        }
+    }
+}
+
 /// Versions that become visible together, or not at all.
 #[derive(Clone, Debug)]
 pub struct Publish {
@@ -104,6 +152,15 @@ impl Outcome {
             Self::Appended(version) | Self::Unchanged(version) => version,
         }
     }
+}
+
+/// Whether two versions are one, kept in two places.
+pub(crate) fn is_copy(one: &Version, other: &Version) -> bool {
+    one.key == other.key
+        && one.seq == other.seq
+        && one.version == other.version
+        && one.created_at == other.created_at
+        && one.fingerprint() == other.fingerprint()
 }
 
 /// Which heads to list, in the order of their keys.
@@ -198,6 +255,44 @@ pub struct Access {
     pub count: u64,
     /// The last one.
     pub last_at: TimestampMs,
+}
+
+/// What another host, or this one, published: where the latest versions of some resources are now.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// The versions, each the latest of its resource when it was published.
+    pub heads: Vec<VersionRef>,
+    /// Where the stream can be taken up again, behind this change.
+    pub token: ChangeToken,
+}
+
+/// A place in the stream of changes. Its bytes are the catalog's own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangeToken(pub Bytes);
+
+/// Changes as they come. Ends only with an error.
+pub type ChangeStream = BoxStream<'static, Result<Change, Error>>;
+
+/// What a catalog says of the server behind it, for `floret doctor`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct CatalogProbe {
+    /// Which engine, and its version.
+    pub engine: String,
+    /// Format of the records, or number of the schema.
+    pub format: u32,
+    /// The server's clock, where there is one.
+    pub server_time: Option<TimestampMs>,
+    /// What is not as it should be, e.g. an index that is missing: each with its remedy.
+    pub problems: Vec<CatalogProblem>,
+}
+
+/// Something about a catalog that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CatalogProblem {
+    /// What.
+    pub problem: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// The transactional home of everything but large contents.
@@ -318,4 +413,48 @@ pub trait Catalog: fmt::Debug + fmt::Display + Send + Sync + 'static {
 
     /// Make everything written so far durable.
     async fn flush(&self) -> Result<(), Error>;
+
+    /// Whether other processes may publish here, so that a latest version in a cache may have been overtaken.
+    fn is_shared(&self) -> bool;
+
+    /// Take a lease, or extend one that is ours: somebody's right to do something alone. Leases make work rare, never
+    /// correct: whatever is done under one is harmless when it is done twice.
+    async fn acquire_lease(&self, lease: &Lease, now: TimestampMs) -> Result<Leased, Error>;
+
+    /// Give a lease back; one that is not ours stays as it is.
+    async fn release_lease(&self, lease: &Lease) -> Result<(), Error>;
+
+    /// What is published from now on, or after a token. `None` where nobody else can publish.
+    ///
+    /// # Errors
+    /// [`Error::ChangesLost`] when the changes after the token are no longer kept: read again whatever was cached.
+    async fn changes(&self, after: Option<ChangeToken>) -> Result<Option<ChangeStream>, Error>;
+
+    /// Write versions of another catalog as they are, with their seqs, times and marks, all or none. Each must follow
+    /// the latest version here, or one before it in the same call; its dependencies and its blob must be here. One that
+    /// is here already, equal but for its location, is passed over. For `floret copy`.
+    ///
+    /// Cycles between resources are not looked for: a copy brings versions in an order in which the latest ones of the
+    /// moment may form a cycle that the source never had. Each version's own dependencies are checked, and `floret
+    /// verify` checks the graph.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when another version has its place, and those of [`publish`](Self::publish).
+    async fn import(&self, versions: &[Version]) -> Result<(), Error>;
+
+    /// Memos after a recipe, by recipe, at most `limit`. For copies.
+    async fn scan_memos(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<Memo>, Error>;
+
+    /// Reports of cascades after an id, by id, at most `limit`. For copies.
+    async fn scan_reports(&self, after: Option<&str>, limit: usize) -> Result<Vec<CascadeReport>, Error>;
+
+    /// Access counts after a key, by key, at most `limit`. For copies.
+    async fn scan_accesses(
+        &self,
+        after: Option<&ResourceKey>,
+        limit: usize,
+    ) -> Result<Vec<(ResourceKey, Access)>, Error>;
+
+    /// Ask the server behind it how it is.
+    async fn probe(&self) -> Result<CatalogProbe, Error>;
 }

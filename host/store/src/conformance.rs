@@ -5,8 +5,11 @@
 
 mod blobs;
 mod edges;
+mod import;
+mod leases;
 mod log;
 mod races;
+mod scans;
 mod upkeep;
 
 use std::collections::BTreeSet;
@@ -20,8 +23,11 @@ use floret_model::{
 
 pub use blobs::*;
 pub use edges::*;
+pub use import::*;
+pub use leases::*;
 pub use log::*;
 pub use races::*;
+pub use scans::*;
 pub use upkeep::*;
 
 use crate::catalog::{
@@ -68,6 +74,18 @@ macro_rules! catalog_conformance {
             k4_reports_are_found_by_every_step
             m6_accesses_add_up
             o3_a_sound_catalog_has_sound_indexes
+            imported_versions_are_as_they_were
+            imports_are_idempotent
+            dropped_versions_are_imported_as_dropped
+            imports_conflict_with_other_versions
+            a_failed_import_leaves_nothing
+            a_long_import_is_one
+            memos_are_scanned_in_pages
+            reports_are_scanned_in_pages
+            accesses_are_scanned_in_pages
+            a_lease_has_one_holder_at_a_time
+            a_lease_is_given_back_by_its_holder_alone
+            one_of_many_gets_a_lease
         );
     };
     (@each $fresh:expr; $($name:ident)*) => {

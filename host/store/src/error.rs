@@ -118,6 +118,48 @@ pub enum Error {
         /// Why not.
         source: Box<object_store::Error>,
     },
+    /// A server that is needed does not answer: start it, or try again.
+    #[error("{service} is unavailable: {problem}; {remedy}")]
+    Unavailable {
+        /// Which server.
+        service: String,
+        /// What happened.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A server that is needed answers, and refuses: mend the configuration, ours or the server's.
+    #[error("{service} refuses: {problem}; {remedy}")]
+    Refused {
+        /// Which server.
+        service: String,
+        /// What it says.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Changes behind a token are no longer kept: read again whatever was cached, and follow from now.
+    #[error("{catalog} no longer keeps the changes that follow: {problem}")]
+    ChangesLost {
+        /// Which catalog.
+        catalog: String,
+        /// What it says.
+        problem: String,
+    },
+    /// A home that is to be a copy of another is none.
+    #[error(
+        "{target_home} is no copy of {source_home}: {what}: {problem}; copy into an empty home, or into one that got whatever it shares with the other from copies"
+    )]
+    Diverged {
+        /// Where they part.
+        what: String,
+        /// The one that is copied.
+        source_home: String,
+        /// The one that is to be its copy.
+        target_home: String,
+        /// What each has.
+        problem: String,
+    },
     /// The catalog's backend failed.
     #[error("{catalog} failed: {problem}")]
     Backend {

@@ -9,19 +9,28 @@ mod catalog;
 mod clock;
 pub mod codec;
 pub mod conformance;
+mod copy;
+mod doctor;
 mod error;
 mod gc;
+mod objects;
 pub mod record;
 mod retention;
+mod spool;
 mod verify;
 
-pub use blob::{BLOB_ROOT, BlobOptions, BlobStore, blob_path, local_objects, read_inline};
+pub use blob::{BLOB_ROOT, BlobOptions, BlobStore, blob_path, read_inline};
 pub use catalog::{
-    Access, BlobRecord, BlobState, Catalog, CatalogStatistics, Claim, Draft, EmbeddedCatalog, IfUnchanged,
-    ListQuery, Outcome, Precondition, Publish,
+    Access, BlobRecord, BlobState, Catalog, CatalogProbe, CatalogProblem, CatalogStatistics, Change,
+    ChangeStream, ChangeToken, Claim, CommandObserver, Draft, EmbeddedCatalog, IfUnchanged, Lease, Leased,
+    ListQuery, MongoCatalog, Outcome, Precondition, Publish,
 };
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use copy::{CopyEvent, CopyOptions, CopyReport, copy};
+pub use doctor::{Finding, PROBE_ROOT, Verdict, examine_catalog, examine_objects};
 pub use error::Error;
 pub use gc::{SweepReport, sweep};
+pub use objects::{Objects, ObjectsOptions, check_objects, install_crypto, local_objects, open_objects};
 pub use retention::{CleanupReport, KeepReason, Kept, LogEntry, Retained, RetentionPolicy, cleanup, retain};
+pub use spool::{SpoolReader, Spooled};
 pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

@@ -38,7 +38,11 @@ use self::committer::{Committer, Durability};
 use self::publish::{ReadyPublish, ReadyReport};
 use self::reads::Reader;
 use self::tables::{Table, Tables};
-use super::{Access, BlobRecord, Catalog, CatalogStatistics, Claim, ListQuery, Outcome, Publish};
+use super::lease::LocalLeases;
+use super::{
+    Access, BlobRecord, Catalog, CatalogProbe, CatalogStatistics, ChangeStream, ChangeToken, Claim, Lease,
+    Leased, ListQuery, Outcome, Publish,
+};
 use crate::Error;
 
 /// Rows that a read may look at where it is called: some 0.3 ms at 5 µs each.
@@ -52,6 +56,8 @@ pub struct EmbeddedCatalog {
     committer: Committer,
     tables: Arc<Tables>,
     generations: Arc<Mutex<Generations>>,
+    /// One process owns the store, so nobody outside it needs to know of them.
+    leases: LocalLeases,
 }
 
 impl EmbeddedCatalog {
@@ -73,6 +79,7 @@ impl EmbeddedCatalog {
             committer: Committer::start(Arc::clone(&tables))?,
             tables,
             generations: Arc::new(Mutex::new(Generations::after(reserved))),
+            leases: LocalLeases::default(),
         }))
     }
 
@@ -298,5 +305,58 @@ impl Catalog for EmbeddedCatalog {
             persisted.map_err(|error| tables.failure("write to", &error))
         })
         .await
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn acquire_lease(&self, lease: &Lease, now: TimestampMs) -> Result<Leased, Error> {
+        Ok(self.leases.acquire(lease, now))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
+        self.leases.release(lease);
+        Ok(())
+    }
+
+    async fn changes(&self, _after: Option<ChangeToken>) -> Result<Option<ChangeStream>, Error> {
+        Ok(None)
+    }
+
+    async fn import(&self, versions: &[Version]) -> Result<(), Error> {
+        let versions = versions.to_vec();
+        self.committer
+            .submit(Durability::Synced, move |staged| {
+                versions.iter().try_for_each(|version| publish::import(staged, version))
+            })
+            .await
+    }
+
+    async fn scan_memos(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<Memo>, Error> {
+        let after = after.copied();
+        self.read(limit, move |reader| reader.scan_memos(after.as_ref(), limit)).await
+    }
+
+    async fn scan_reports(&self, after: Option<&str>, limit: usize) -> Result<Vec<CascadeReport>, Error> {
+        let after = after.map(str::to_owned);
+        self.read(usize::MAX, move |reader| reader.scan_reports(after.as_deref(), limit)).await
+    }
+
+    async fn scan_accesses(
+        &self,
+        after: Option<&ResourceKey>,
+        limit: usize,
+    ) -> Result<Vec<(ResourceKey, Access)>, Error> {
+        let after = after.cloned();
+        self.read(limit, move |reader| reader.scan_accesses(after.as_ref(), limit)).await
+    }
+
+    async fn probe(&self) -> Result<CatalogProbe, Error> {
+        Ok(CatalogProbe {
+            engine: "fjall, embedded".to_owned(),
+            format: tables::FORMAT,
+            ..CatalogProbe::default()
+        })
     }
 }

@@ -138,7 +138,7 @@ pub async fn m5_semantic_versions_grow_as_asked(catalog: Arc<dyn Catalog>) {
     assert_eq!(seen, ["1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0"]);
 }
 
-fn full(key: &ResourceKey, part: &ResourceKey) -> Draft {
+pub(super) fn full(key: &ResourceKey, part: &ResourceKey) -> Draft {
     let version = VersionRef { key: part.clone(), seq: Seq(1) };
     let config = json!({"nested": {"$oid": "not special", "list": [1, 2.5, null, true, -3]}});
     let serde_json::Value::Object(members) = config.clone() else {

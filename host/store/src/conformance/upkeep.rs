@@ -8,7 +8,7 @@ use super::{HOUR_MS, NOW, depending, draft, head, key, on, publish, read, save, 
 use crate::Error;
 use crate::catalog::{Access, Catalog, Draft, Publish};
 
-fn reference(key: &ResourceKey, seq: u64) -> VersionRef {
+pub(super) fn reference(key: &ResourceKey, seq: u64) -> VersionRef {
     VersionRef { key: key.clone(), seq: Seq(seq) }
 }
 
@@ -61,7 +61,7 @@ pub async fn v9_an_expired_latest_version_may_be_dropped(catalog: Arc<dyn Catalo
     assert_eq!(again.version().seq, Seq(2), "what is dropped is saved anew");
 }
 
-fn report(id: &str, at: i64, keys: &[&ResourceKey]) -> CascadeReport {
+pub(super) fn report(id: &str, at: i64, keys: &[&ResourceKey]) -> CascadeReport {
     let step = |key: &ResourceKey| StepReport {
         key: key.clone(),
         direct: true,

@@ -13,7 +13,7 @@ use super::keys;
 use super::staged::Staged;
 use super::tables::Table;
 use crate::Error;
-use crate::catalog::{BlobState, Draft, IfUnchanged, Outcome, Precondition, Publish};
+use crate::catalog::{BlobState, Draft, IfUnchanged, Outcome, Precondition, Publish, is_copy};
 use crate::record::{VersionBody, blob_from_document, report_to_document, version_from_document};
 
 /// A draft made ready on the caller's thread, so that the committer neither hashes nor serialises metadata.
@@ -82,43 +82,29 @@ impl ReadyPublish {
 }
 
 fn ready(draft: Draft, publish_id: &str, at: TimestampMs) -> Result<Ready, Error> {
-    let mut dependencies = draft.dependencies;
-    dependencies.sort_unstable();
-    dependencies.dedup();
-    let version = Version {
-        key: draft.key,
-        seq: Seq::FIRST,
-        version: semver::Version::new(1, 0, 0),
-        created_at: at,
-        data_hash: draft.data_hash,
-        media_type: draft.media_type,
-        content_location: draft.content_location,
-        content_inline: draft.content_inline,
-        dependencies,
-        metadata: draft.metadata,
-        tags: draft.tags,
-        ttl_ms: draft.ttl_ms,
-        spec: draft.spec,
-        build: draft.build,
-        policy: draft.policy,
-        publish_id: publish_id.to_owned(),
-        dropped_at: None,
-    };
-    Ok(Ready {
-        key: version.key.encode(),
-        dependencies: dependency_keys(&version),
-        fingerprint: version.fingerprint(),
-        body: VersionBody::new(&version)?,
-        version,
-        bump: draft.bump,
-        precondition: draft.precondition,
-        if_unchanged: draft.if_unchanged,
-    })
+    let (bump, precondition, if_unchanged) = (draft.bump, draft.precondition, draft.if_unchanged);
+    let version = draft.into_version(publish_id, at);
+    Ok(Ready { bump, precondition, if_unchanged, ..Ready::of(version)? })
+}
+
+impl Ready {
+    fn of(version: Version) -> Result<Self, Error> {
+        Ok(Self {
+            key: version.key.encode(),
+            dependencies: dependency_keys(&version),
+            fingerprint: version.fingerprint(),
+            body: VersionBody::new(&version)?,
+            version,
+            bump: floret_model::Bump::Patch,
+            precondition: Precondition::Any,
+            if_unchanged: IfUnchanged::Append,
+        })
+    }
 }
 
 fn append(staged: &mut Staged<'_>, draft: Ready) -> Result<Outcome, Error> {
     let old = head(staged, &draft.key)?;
-    check_precondition(&draft, old.as_ref())?;
+    draft.precondition.check(&draft.version.key, old.as_ref().map(|old| old.seq))?;
     if draft.if_unchanged == IfUnchanged::Deduplicate
         && let Some(old) = &old
         && old.fingerprint == draft.fingerprint
@@ -134,30 +120,73 @@ fn append(staged: &mut Staged<'_>, draft: Ready) -> Result<Outcome, Error> {
     let had = old.as_ref().map_or(&[][..], |old| &old.dependencies);
     check_cycle(staged, &draft, had)?;
 
-    let Ready { mut version, key, .. } = draft;
+    let Ready { mut version, .. } = draft;
     version.seq = old.as_ref().map_or(Seq::FIRST, |old| old.seq.next());
     version.version = draft.bump.after(old.as_ref().map(Head::semver).as_ref());
+    let document = draft.body.document(&version)?;
+    let head = Head { dependencies: draft.dependencies, ..Head::of(&version, draft.fingerprint) };
+    write(staged, &version, draft.key, document, head, had);
+    Ok(Outcome::Appended(Arc::new(version)))
+}
+
+/// The rows of a version that becomes the latest; `had` are the keys that the latest before it depends on. A version
+/// that was dropped elsewhere refers to nothing.
+fn write(
+    staged: &mut Staged<'_>,
+    version: &Version,
+    key: Vec<u8>,
+    document: Vec<u8>,
+    head: Head,
+    had: &[Vec<u8>],
+) {
     let row = keys::version(&key, version.seq);
-    staged.put(Table::Versions, row.clone(), draft.body.document(&version)?);
+    staged.put(Table::Versions, row.clone(), document);
     let created = keys::created(&version.key, version.created_at, version.seq);
     staged.put(Table::Created, created, Vec::new());
-    if version.content_location.storage_type != StorageType::Database {
-        let digest = &version.content_location.checksum;
-        staged.put(Table::BlobRefs, keys::blob_version(digest, &row), Vec::new());
+    if version.dropped_at.is_none() {
+        if version.content_location.storage_type != StorageType::Database {
+            let digest = &version.content_location.checksum;
+            staged.put(Table::BlobRefs, keys::blob_version(digest, &row), Vec::new());
+        }
+        for dependency in &version.dependencies {
+            let reference = keys::reference(&dependency.on, &row);
+            staged.put(Table::References, reference, Vec::new());
+        }
     }
-    for dependency in &version.dependencies {
-        let reference = keys::reference(&dependency.on, &row);
-        staged.put(Table::References, reference, Vec::new());
-    }
-    for gone in had.iter().filter(|key| draft.dependencies.binary_search(key).is_err()) {
+    for gone in had.iter().filter(|key| head.dependencies.binary_search(key).is_err()) {
         staged.remove(Table::Edges, keys::edge(gone, &key));
     }
-    for new in draft.dependencies.iter().filter(|key| had.binary_search(key).is_err()) {
+    for new in head.dependencies.iter().filter(|key| had.binary_search(key).is_err()) {
         staged.put(Table::Edges, keys::edge(new, &key), Vec::new());
     }
-    let head = Head { dependencies: draft.dependencies, ..Head::of(&version, draft.fingerprint) };
     staged.put(Table::Heads, key, head.encode());
-    Ok(Outcome::Appended(Arc::new(version)))
+}
+
+/// A version of another catalog, as it is there.
+pub(super) fn import(staged: &mut Staged<'_>, version: &Version) -> Result<(), Error> {
+    let key = version.key.encode();
+    let old = head(staged, &key)?;
+    let found = old.as_ref().map(|old| old.seq);
+    let conflict = || Error::Conflict { key: version.key.clone(), expected: version.seq.previous(), found };
+    if found.is_some_and(|found| version.seq <= found) {
+        let here = self::version(staged, &version.reference())?.ok_or_else(conflict)?;
+        return if is_copy(&here, version) { Ok(()) } else { Err(conflict()) };
+    }
+    if found != version.seq.previous() {
+        return Err(conflict());
+    }
+    let had = old.as_ref().map_or(&[][..], |old| &old.dependencies);
+    let ready = Ready::of(version.clone())?;
+    if version.dropped_at.is_none() {
+        for dependency in &version.dependencies {
+            check_dependency(staged, &ready, dependency)?;
+        }
+        check_content(staged, &ready)?;
+    }
+    let document = ready.body.document(version)?;
+    let head = Head { dependencies: ready.dependencies, ..Head::of(version, ready.fingerprint) };
+    write(staged, version, key, document, head, had);
+    Ok(())
 }
 
 pub(super) fn head(staged: &Staged<'_>, key: &[u8]) -> Result<Option<Head>, Error> {
@@ -172,19 +201,6 @@ fn unchanged(staged: &Staged<'_>, draft: &Ready, seq: Seq) -> Result<Outcome, Er
         problem: "it is the latest version, and has no record".to_owned(),
     })?;
     Ok(Outcome::Unchanged(Arc::new(version_from_document(&row)?)))
-}
-
-fn check_precondition(draft: &Ready, old: Option<&Head>) -> Result<(), Error> {
-    let found = old.map(|old| old.seq);
-    let expected = match draft.precondition {
-        Precondition::Any => return Ok(()),
-        Precondition::Absent => None,
-        Precondition::Latest(seq) => Some(seq),
-    };
-    if expected == found {
-        return Ok(());
-    }
-    Err(Error::Conflict { key: draft.version.key.clone(), expected, found })
 }
 
 fn check_dependency(staged: &Staged<'_>, draft: &Ready, dependency: &Dependency) -> Result<(), Error> {

@@ -270,6 +270,33 @@ impl<'a> Reader<'a> {
         Ok(stale)
     }
 
+    pub fn scan_memos(&self, after: Option<&Digest>, limit: usize) -> Result<Vec<Memo>, Error> {
+        let from = after.map_or(Bound::Unbounded, |recipe| Bound::Excluded(recipe.as_bytes().to_vec()));
+        let rows = self.rows(Table::Memos, from, Bound::Unbounded);
+        rows.take(limit).map(|row| memo_from_document(&row?.1)).collect()
+    }
+
+    pub fn scan_reports(&self, after: Option<&str>, limit: usize) -> Result<Vec<CascadeReport>, Error> {
+        let from = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
+        let rows = self.rows(Table::Reports, from, Bound::Unbounded);
+        rows.take(limit).map(|row| report_from_document(&row?.1)).collect()
+    }
+
+    pub fn scan_accesses(
+        &self,
+        after: Option<&ResourceKey>,
+        limit: usize,
+    ) -> Result<Vec<(ResourceKey, Access)>, Error> {
+        let from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.encode()));
+        let rows = self.rows(Table::Access, from, Bound::Unbounded);
+        rows.take(limit)
+            .map(|row| {
+                let (key, row) = row?;
+                Ok((keys::parse_key(&key)?, decode_access(&row)?))
+            })
+            .collect()
+    }
+
     pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRecord>, Error> {
         let row = self.get(Table::Blobs, digest.as_bytes())?;
         row.map(|row| blob_from_document(&row).map(|(record, _)| record)).transpose()
