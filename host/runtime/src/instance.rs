@@ -24,6 +24,7 @@ const LOG_LINES_KEPT: usize = 8;
 pub(crate) enum Stop {
     Limit { which: LimitKind, limit: u64 },
     OutOfHostMemory,
+    InputUnreadable(std::io::ErrorKind),
     Cancelled,
 }
 
@@ -32,6 +33,7 @@ impl fmt::Display for Stop {
         match self {
             Self::Limit { which, limit } => write!(f, "limit {which} = {limit}"),
             Self::OutOfHostMemory => f.write_str("the host has no more memory to give"),
+            Self::InputUnreadable(kind) => write!(f, "the host could not read an input: {kind}"),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }

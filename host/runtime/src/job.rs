@@ -56,7 +56,7 @@ impl Running {
     fn new(job: BuilderJob, cancelled: Cancelled) -> Self {
         let BuilderJob { loaded, site, inputs } = job;
         let limits = &loaded.shared.limits;
-        let input_bytes = inputs.iter().map(|input| input.bytes.len() as u64).sum();
+        let input_bytes = inputs.iter().map(|input| input.bytes.size_bytes()).sum();
         let deadline = Deadline::after(limits.call_timeout, LimitKind::CallTime, Some(cancelled));
         let job = Job::new(site.clone(), inputs, limits, deadline);
         Self { store: store(loaded.bound.engine(), limits, job), loaded, site, input_bytes, call_ms: 0.0 }

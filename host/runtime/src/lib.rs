@@ -40,7 +40,7 @@ pub use contract::{
 };
 pub use corpus_check::check_corpus;
 pub use error::{Error, Site, Traces, TrapKind};
-pub use input::Input;
+pub use input::{Input, InputBytes};
 pub use limits::{LimitKind, Limits};
 pub use runtime::{Runtime, RuntimeConfig, supported_contracts};
 pub use searcher::Searcher;

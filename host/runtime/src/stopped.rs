@@ -31,7 +31,9 @@ pub(crate) fn stopped(error: &wasmtime::Error, at: &Site, limits: &Limits, job: 
     if let Some(stop) = error.downcast_ref::<Stop>() {
         return match *stop {
             Stop::Limit { which, limit: amount } => limit(which, amount, traces),
-            Stop::OutOfHostMemory => Error::Trap { at, kind: TrapKind::Other(stop.to_string()), traces },
+            Stop::OutOfHostMemory | Stop::InputUnreadable(_) => {
+                Error::Trap { at, kind: TrapKind::Other(stop.to_string()), traces }
+            }
             Stop::Cancelled => Error::Cancelled { at },
         };
     }

@@ -3,6 +3,8 @@
 //! Decoding is told the exact length that must come out. It allocates that much and never more (beside a constant:
 //! at most 9 MB, for blocks of an LZ4 frame), whatever the bytes claim of themselves.
 
+mod stream;
+
 use std::io::{self, Read, Write};
 
 use bytes::Bytes;
@@ -11,6 +13,8 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 use zstd::zstd_safe;
 
 use crate::Error;
+
+pub use stream::{decode_to, encode_to};
 
 /// Most that LZ4 can expand: 255 bytes a byte, and a block's worth for a short frame.
 const LZ4_RATIO_MAX: u64 = 256;

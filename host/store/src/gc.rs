@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::blob::{BLOB_ROOT, blob_path, parse_blob_path};
 use crate::catalog::{BlobRecord, BlobState, Catalog};
+use crate::objects::explain;
 
 /// Rows read at once.
 const PAGE_ROWS: usize = 1000;
@@ -204,6 +205,6 @@ impl Sweep<'_> {
     }
 
     fn error(&self, action: &'static str, path: String, source: object_store::Error) -> Error {
-        Error::Object { action, path, store: self.objects.to_string(), source: Box::new(source) }
+        explain(&self.objects.to_string(), action, &path, source)
     }
 }

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use floret_model::{Codec, CompressionType};
 use proptest::prelude::*;
 
-use super::{decode, encode};
+use super::{decode_to, encode_to};
 use crate::Error;
 
 const ALL: [CompressionType; 4] =
@@ -10,6 +10,33 @@ const ALL: [CompressionType; 4] =
 
 fn codec(compression: CompressionType) -> Codec {
     Codec::new(compression, 3).expect("every compression has level 3 or none")
+}
+
+/// Both ways of encoding, whole and streamed, and what is stored by the first.
+fn encode(raw: &Bytes, codec: Codec) -> Result<Bytes, Error> {
+    let whole = super::encode(raw, codec)?;
+    let mut streamed = Vec::new();
+    encode_to(&mut &raw[..], raw.len() as u64, codec, &mut streamed).expect("encodes as a stream, too");
+    let again = super::decode(&streamed.into(), codec.compression, raw.len() as u64, "it");
+    assert!(again.expect("what was streamed decodes as a whole") == raw, "{codec}");
+    Ok(whole)
+}
+
+/// Both ways of decoding, which must agree.
+fn decode(stored: &Bytes, compression: CompressionType, size: u64, what: &str) -> Result<Bytes, Error> {
+    let whole = super::decode(stored, compression, size, what);
+    let mut raw = Vec::new();
+    let streamed = decode_to(&stored[..], compression, size, what, |bytes| {
+        raw.extend_from_slice(bytes);
+        assert!(raw.len() as u64 <= size, "no more is handed out than was promised");
+        Ok(())
+    });
+    match (&whole, streamed) {
+        (Ok(whole), Ok(())) => assert!(*whole == raw),
+        (Err(_), Err(Error::Integrity { .. } | Error::TooLarge { .. })) => {}
+        (whole, streamed) => panic!("{compression}: {whole:?} as a whole, {streamed:?} as a stream"),
+    }
+    whole
 }
 
 fn sample() -> Bytes {
@@ -46,8 +73,10 @@ fn m2_an_empty_content_round_trips() {
 fn m2_a_level_that_a_codec_does_not_have_is_refused() {
     for (compression, level) in [(CompressionType::Zstd, 23), (CompressionType::Gzip, 10)] {
         let codec = Codec { compression, level };
-        let refused = encode(&sample(), codec);
+        let refused = super::encode(&sample(), codec);
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{refused:?}");
+        let refused = encode_to(&mut &b""[..], 0, codec, Vec::new()).expect_err("no such level");
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
     }
 }
 
@@ -114,6 +143,20 @@ fn h4_a_header_that_lies_is_an_error() {
     stored[end..].copy_from_slice(&1_u32.to_le_bytes());
     let got = decode(&stored.into(), CompressionType::Gzip, size, "it");
     assert!(matches!(got, Err(Error::Integrity { .. })), "{got:?}");
+}
+
+#[test]
+fn m2_streams_record_their_length_and_checksum_as_whole_buffers_do() {
+    let sample = sample();
+    let mut stored = Vec::new();
+    let codec = codec(CompressionType::Zstd);
+    encode_to(&mut &sample[..], sample.len() as u64, codec, &mut stored).expect("encodes");
+    let whole = super::encode(&sample, codec).expect("encodes");
+    assert_eq!(stored[..9], whole[..9], "magic number, descriptor and content size");
+    // A reader that holds less or more than was said makes no frame.
+    for size in [sample.len() as u64 - 1, sample.len() as u64 + 1] {
+        encode_to(&mut &sample[..], size, codec, Vec::new()).expect_err("another length");
+    }
 }
 
 fn contents() -> impl Strategy<Value = Vec<u8>> {
