@@ -2,6 +2,7 @@
 
 mod blobs;
 mod cleanup;
+mod copy;
 mod crash;
 mod full;
 mod support;
