@@ -194,6 +194,12 @@ impl<V: CacheValue> NamespaceHandle<V> {
         &self.0.name
     }
 
+    /// Lifetime in memory of what is put without one of its own; for ever if `None`.
+    #[must_use]
+    pub fn memory_ttl(&self) -> Option<Duration> {
+        self.0.config.memory_ttl
+    }
+
     /// The value, if it is in memory. No I/O, no allocation, no lock that another thread holds for long, and no clock
     /// unless the entry has a deadline. A miss is not counted: the caller goes on to [`NamespaceHandle::get`].
     #[inline]

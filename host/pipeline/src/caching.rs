@@ -1,5 +1,7 @@
 //! Tending the cache by the names of resources.
 
+use std::sync::Arc;
+
 use floret_cache::{HotKey, Invalidated, Warmed};
 use floret_model::{Digest, ResourceKey};
 
@@ -41,7 +43,11 @@ impl Floret {
         let gone = || Error::not_found("what was asked for most");
         if let Some((b'h', key)) = hot.key.split_first().map(|(first, rest)| (*first, rest)) {
             let key = ResourceKey::decode(key).ok_or_else(gone)?;
-            return Ok(Cached::HeadOnly(self.head(&key).await?.ok_or_else(gone)?));
+            let ticket = self.head_ticket(&key);
+            let head = self.head(&key).await?.ok_or_else(gone)?;
+            // Put here, with the time to live of latest versions; the cache keeps what a put overtook of a load.
+            self.published(&head, Cached::HeadOnly(Arc::clone(&head)), ticket).await?;
+            return Ok(Cached::HeadOnly(head));
         }
         let digest = hot.key.get(1..).and_then(|digest| digest.try_into().ok()).ok_or_else(gone)?;
         let bytes = self.blobs.get_by_digest(&Digest::from_bytes(digest)).await?;

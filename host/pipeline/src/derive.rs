@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use crate::cascade::Overlay;
 use crate::figures::Figures;
+use crate::lease::Turn;
 use crate::plugins::Bound;
-use crate::policy::Facts;
+use crate::policy::{Facts, SAMPLE_BYTES};
 use crate::{Error, Floret, describe};
 
 /// How long a writer may take from storing a blob to publishing what refers to it.
@@ -202,38 +203,61 @@ impl Floret {
         Ok(resolved)
     }
 
-    /// The result of a job: remembered, or made and remembered. With `afresh` nothing is read from memos, and
-    /// nothing is written.
+    /// The result of a job: remembered, or made and remembered, by whoever is first to want it. With `afresh` nothing
+    /// is read from memos, and nothing is written.
     pub(crate) async fn output(&self, job: &Job<'_>, recipe: Digest, afresh: bool) -> Result<Output, Error> {
         if job.bound.is_none() {
             return self.compose(job);
         }
-        if !afresh && let Some(output) = self.remembered(&recipe).await? {
-            return Ok(output);
-        }
-        let started = Instant::now();
-        let (bytes, digest, figures) = match job.key.resource_type == ResourceType::corpus() {
-            true => self.build_corpus(job, afresh).await?,
-            false => self.build_index(job).await?,
-        };
-        let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
         if afresh {
-            let (location, inline) = self.blobs.inline(&Bytes::new(), Digest::of(b""), Codec::NONE)?;
-            return Ok(Output {
-                digest,
-                location,
-                inline: Some(inline),
-                policy: None,
-                figures,
-                from_memo: false,
-                build_time_ms,
-            });
+            return self.output_afresh(job, recipe).await;
         }
+        let held = match self.turn(&recipe).await? {
+            Turn::Made(output) => return Ok(output),
+            Turn::Ours(held) => held,
+        };
+        let output = self.build_and_remember(job, recipe).await;
+        held.end().await;
+        output
+    }
+
+    async fn build_and_remember(&self, job: &Job<'_>, recipe: Digest) -> Result<Output, Error> {
+        let started = Instant::now();
+        let (bytes, digest, figures) = self.build(job, recipe, false).await?;
+        let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
         let (location, policy) = self.put_output(job.key, bytes, digest, &figures).await?;
         let output =
             Output { digest, location, inline: None, policy, figures, from_memo: false, build_time_ms };
         self.remember(recipe, &output).await?;
         Ok(output)
+    }
+
+    async fn output_afresh(&self, job: &Job<'_>, recipe: Digest) -> Result<Output, Error> {
+        let started = Instant::now();
+        let (_, digest, figures) = self.build(job, recipe, true).await?;
+        let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
+        let (location, inline) = self.blobs.inline(&Bytes::new(), Digest::of(b""), Codec::NONE)?;
+        Ok(Output {
+            digest,
+            location,
+            inline: Some(inline),
+            policy: None,
+            figures,
+            from_memo: false,
+            build_time_ms,
+        })
+    }
+
+    async fn build(
+        &self,
+        job: &Job<'_>,
+        recipe: Digest,
+        afresh: bool,
+    ) -> Result<(Bytes, Digest, Figures), Error> {
+        match job.key.resource_type == ResourceType::corpus() {
+            true => self.build_corpus(job, recipe, afresh).await,
+            false => self.build_index(job).await,
+        }
     }
 
     async fn build_index(&self, job: &Job<'_>) -> Result<(Bytes, Digest, Figures), Error> {
@@ -254,7 +278,7 @@ impl Floret {
             role: role.to_owned(),
             digest: version.data_hash,
             media_type: version.media_type.clone(),
-            bytes: self.content(version).await?,
+            bytes: self.input_bytes(role, version).await?,
         })
     }
 
@@ -301,7 +325,13 @@ impl Floret {
         figures: &Figures,
     ) -> Result<(ContentLocation, Option<PolicyDecision>), Error> {
         let metadata = figures.as_policy_sees_them();
-        let facts = Facts { key, media_type: "", metadata: &metadata, content: &bytes };
+        let facts = Facts {
+            key,
+            media_type: "",
+            metadata: &metadata,
+            size_bytes: bytes.len() as u64,
+            sample: &bytes[..bytes.len().min(SAMPLE_BYTES)],
+        };
         let (codec, policy) = self.decide(&[facts]).await?.pop().expect("one answer for one content");
         let location = self.blobs.put(bytes.clone(), digest, codec).await?;
         self.keep_at_hand(&key.namespace, &digest, bytes).await?;

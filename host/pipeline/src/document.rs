@@ -1,6 +1,6 @@
 //! The wire form of a version: JSON with the field names that readers of the older documents know.
 
-use floret_model::{BuildRecord, ContentLocation, PolicyDecision, TypedMetadata, Version, VersionInfo};
+use floret_model::{BuildRecord, ContentLocation, PolicyDecision, Seq, TypedMetadata, Version, VersionInfo};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -40,6 +40,53 @@ pub struct VersionDocument {
     pub policy: Option<PolicyDecision>,
     /// When cleanup dropped its bytes, if it has.
     pub dropped_at: Option<String>,
+}
+
+/// A version in short: an entry of a log, or a line of a list.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct VersionEntry {
+    /// `TYPE/ID` or `NAMESPACE:TYPE/ID`.
+    pub resource: String,
+    /// Its place in the log.
+    pub seq: Seq,
+    /// Its semantic version.
+    pub version: String,
+    /// When it was published, in UTC.
+    pub created_at: String,
+    /// SHA-256 of its raw bytes.
+    pub data_hash: String,
+    /// Length of its raw bytes.
+    pub size_bytes: u64,
+    /// Length as stored.
+    pub size_compressed: u64,
+    /// How it is compressed.
+    pub compression: String,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// When cleanup dropped its bytes, if it has.
+    pub dropped_at: Option<String>,
+    /// With which publish it became visible.
+    pub publish_id: String,
+}
+
+impl VersionEntry {
+    /// The entry of a version.
+    pub fn of(version: &Version) -> Self {
+        let location = &version.content_location;
+        Self {
+            resource: version.key.to_string(),
+            seq: version.seq,
+            version: version.version.to_string(),
+            created_at: version.created_at.to_string(),
+            data_hash: version.data_hash.to_string(),
+            size_bytes: location.size_bytes,
+            size_compressed: location.size_compressed,
+            compression: location.compression.to_string(),
+            tags: version.tags.iter().cloned().collect(),
+            dropped_at: version.dropped_at.map(|at| at.to_string()),
+            publish_id: version.publish_id.clone(),
+        }
+    }
 }
 
 impl Floret {

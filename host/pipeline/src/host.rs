@@ -1,6 +1,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use floret_cache::Cache;
@@ -41,6 +42,12 @@ pub struct Options {
     pub open_indexes_max: usize,
     /// How often a cascade that lost a race is planned again.
     pub conflict_retries_max: u32,
+    /// Longest that a latest version stays cached where other hosts publish too, should the stream of changes have
+    /// lost something.
+    pub head_ttl: Duration,
+    /// How long a lease holds without a heartbeat: how soon another host takes over what a dead one was at. At least
+    /// as much as the clocks of hosts differ.
+    pub lease: Duration,
 }
 
 impl Default for Options {
@@ -52,6 +59,8 @@ impl Default for Options {
             merge_fan_in: 8,
             open_indexes_max: 64,
             conflict_retries_max: 16,
+            head_ttl: Duration::from_secs(30),
+            lease: Duration::from_secs(10),
         }
     }
 }
@@ -69,9 +78,9 @@ pub struct Parts {
     pub runtime: Arc<Runtime>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
-    /// A number that no other open of this installation has, for the names of publishes.
+    /// A number that no other open of this installation has, for the names of publishes and of holders of leases.
     pub session: u64,
-    /// Components to install when they are missing or were replaced by a newer program.
+    /// Components to install where they are missing, or in place of older ones that came with a program.
     pub built_ins: Vec<BuiltIn>,
     /// The rest.
     pub options: Options,
@@ -90,7 +99,12 @@ pub struct Floret {
     pub(crate) accesses: AccessLog,
     pub(crate) bindings_in_use: Bindings,
     pub(crate) steps: Arc<Semaphore>,
-    session: u64,
+    /// Whether other hosts publish to the catalog.
+    pub(crate) shared: bool,
+    /// Whether this host is told of what they publish at present.
+    pub(crate) hears: AtomicBool,
+    pub(crate) session: u64,
+    pub(crate) holders: AtomicU64,
     publishes: AtomicU64,
 }
 
@@ -108,6 +122,9 @@ impl Floret {
     /// A built-in component that does not load, or a store that fails.
     pub async fn open(parts: Parts) -> Result<Self, Error> {
         let host = Self {
+            shared: parts.catalog.is_shared(),
+            hears: AtomicBool::new(false),
+            holders: AtomicU64::new(0),
             catalog: parts.catalog,
             blobs: parts.blobs,
             cache: parts.cache,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use floret_model::{Digest, Version, VersionRef};
-use floret_store::{CleanupReport, RetentionPolicy, VerifyOptions, VerifyReport};
+use floret_model::{Digest, ResourceType, Version, VersionRef};
+use floret_store::{CleanupReport, RetentionPolicy, VerifyOptions, VerifyReport, check_objects};
 use serde::Serialize;
 
 use crate::derive::{Job, Resolved};
+use crate::plugins::{POLICY_BINDING, plugin_key};
 use crate::{Error, Floret};
 
 /// Versions read at once when all of them are looked at.
@@ -40,6 +41,16 @@ impl RebuildReport {
 }
 
 impl Floret {
+    /// See that catalog and object store answer. Only the latter is given up, after 10 s.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub async fn check_ready(&self) -> Result<(), Error> {
+        self.head(&plugin_key(ResourceType::binding(), POLICY_BINDING)?).await?;
+        let objects = self.blobs.objects();
+        Ok(check_objects(&**objects, &objects.to_string()).await?)
+    }
+
     /// Check every invariant of the store.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! The pieces (the corpus of the texts, then each child, in order) are merged in groups of `merge_fan_in`, the
 //! results again, until one is left. Every node is a build with a name of its own, so that one changed child
-//! costs the nodes on its path: O(log n) merges. Nodes are stored while those above them are merged.
+//! costs the nodes on its path: O(log n) merges. Nodes are stored as soon as they are made, while others are merged,
+//! and each by the first of those who want it at once (lease.rs).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,17 +12,23 @@ use bytes::Bytes;
 use floret_model::{Codec, CompressionType, ContentLocation, Digest, PolicyDecision, Recipe, Version};
 use floret_runtime::{Built, CorpusStatistics, Input};
 use futures::future::{join, try_join_all};
+use futures::{StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use crate::derive::{Job, Output, Resolved, corpus_metadata};
 use crate::figures::Figures;
+use crate::lease::{Held, Turn};
 use crate::plugins::Bound;
 use crate::{Error, Floret};
 
 /// Nodes below the root are no version's content, and read again only when a neighbour changes: they are stored
 /// quickly rather than small, and no policy is asked.
 const NODE_CODEC: Codec = Codec { compression: CompressionType::Zstd, level: 1 };
+
+/// Nodes stored at once: enough to hide the round trips of a distant object store.
+const NODES_STORED_MAX: usize = 16;
 
 /// A corpus that is a piece of a larger one.
 #[derive(Clone)]
@@ -47,31 +54,69 @@ struct Unkept {
     digest: Digest,
     figures: Arc<Figures>,
     build_time_ms: f64,
+    /// Until others can find it.
+    held: Held,
+}
+
+/// Where a node stands in its tree.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Root,
+    Below,
 }
 
 /// A merge tree under way.
 struct Tree<'a> {
     job: &'a Job<'a>,
     bound: &'a Bound,
+    /// Of the whole derivation, which has its turn already.
+    recipe: Digest,
     /// Whether nothing is read from memos, and nothing written.
     afresh: bool,
-    unkept: Mutex<Vec<Unkept>>,
+    /// Nodes below the root, on their way to be stored.
+    made: mpsc::UnboundedSender<Unkept>,
+    root: Mutex<Option<Unkept>>,
+}
+
+/// What to do about a node.
+enum NodeTurn {
+    Ours(Held),
+    Made(Piece),
 }
 
 impl Floret {
-    /// The corpus of a job's texts and children.
+    /// The corpus of a job's texts and children, by the name of the whole.
     pub(crate) async fn build_corpus(
         &self,
         job: &Job<'_>,
+        recipe: Digest,
         afresh: bool,
     ) -> Result<(Bytes, Digest, Figures), Error> {
         let bound = job.bound.as_ref().expect("a corpus has a component");
+        let (made, unkept) = mpsc::unbounded_channel();
+        let tree = Tree { job, bound, recipe, afresh, made, root: Mutex::default() };
+        // What was made beside a node that failed is stored all the same: it need not be made again.
+        let (merged, kept) = join(self.merge_tree(tree), self.keep_nodes(job, unkept)).await;
+        kept?;
+        let root = merged?;
+        let bytes = self.bytes(job, &root).await?;
+        let figures = match &root.source {
+            Source::Version(child) => Figures::of_corpus(&child.metadata.typed)
+                .ok_or_else(|| Error::invalid(format!("{} has no statistics; build it again", child.key)))?,
+            Source::Made(_, figures) | Source::Remembered(figures) => Figures::clone(figures),
+        };
+        Ok((bytes, root.digest, figures))
+    }
+
+    /// All of the tree; its root is stored. The tree ends here, and with it what comes to be stored.
+    async fn merge_tree(&self, tree: Tree<'_>) -> Result<Piece, Error> {
+        let job = tree.job;
         let (documents, children): (Vec<_>, Vec<_>) =
             job.inputs.iter().partition(|input| input.role == "document");
         let mut pieces = Vec::with_capacity(children.len() + 1);
-        let tree = Tree { job, bound, afresh, unkept: Mutex::default() };
         if !documents.is_empty() {
-            pieces.push(self.texts(&tree, &documents).await?);
+            let place = if children.is_empty() { Place::Root } else { Place::Below };
+            pieces.push(self.texts(&tree, &documents, place).await?);
         }
         for child in children {
             if corpus_metadata(&child.version).is_none() {
@@ -92,91 +137,104 @@ impl Floret {
         }
         let fan_in = self.options.merge_fan_in.max(2);
         while pieces.len() > 1 {
-            let below = std::mem::take(&mut *tree.unkept.lock());
-            let groups = pieces.chunks(fan_in).map(|group| self.group(&tree, group));
-            let (made, kept) = join(try_join_all(groups), self.keep_nodes(job, below)).await;
-            if made.is_err() {
-                // What was made beside the node that failed need not be made again.
-                let beside = std::mem::take(&mut *tree.unkept.lock());
-                self.keep_nodes(job, beside).await?;
-            }
-            kept?;
-            pieces = made?;
+            let place = if pieces.len() <= fan_in { Place::Root } else { Place::Below };
+            let groups = pieces.chunks(fan_in).map(|group| self.group(&tree, group, place));
+            pieces = try_join_all(groups).await?;
         }
-        let root = pieces.pop().expect("there is at least one piece");
-        for root in tree.unkept.into_inner() {
+        // What the whole is called its derivation remembers.
+        let root = tree.root.lock().take().filter(|root| root.recipe != tree.recipe);
+        if let Some(root) = root {
             let (bytes, figures) = (root.bytes.clone(), Arc::clone(&root.figures));
             let (location, policy) = self.put_output(job.key, bytes, root.digest, &figures).await?;
-            self.remember(root.recipe, &root.output(location, policy)).await?;
+            self.remember_node(root, location, policy).await?;
         }
-        let bytes = self.bytes(job, &root).await?;
-        let figures = match &root.source {
-            Source::Version(child) => Figures::of_corpus(&child.metadata.typed)
-                .ok_or_else(|| Error::invalid(format!("{} has no statistics; build it again", child.key)))?,
-            Source::Made(_, figures) | Source::Remembered(figures) => Figures::clone(figures),
-        };
-        Ok((bytes, root.digest, figures))
+        Ok(pieces.pop().expect("there is at least one piece"))
     }
 
     /// The corpus of the job's texts.
-    async fn texts(&self, tree: &Tree<'_>, documents: &[&Resolved]) -> Result<Piece, Error> {
+    async fn texts(&self, tree: &Tree<'_>, documents: &[&Resolved], place: Place) -> Result<Piece, Error> {
         let named = documents.iter().map(|document| ("document", document.version.data_hash));
         let recipe = call_recipe(tree.job, tree.bound, "build", named);
-        if let Some(piece) = self.remembered_piece(tree, &recipe).await? {
-            return Ok(piece);
-        }
+        let held = match self.node_turn(tree, &recipe).await? {
+            NodeTurn::Made(piece) => return Ok(piece),
+            NodeTurn::Ours(held) => held,
+        };
         let mut inputs = Vec::with_capacity(documents.len());
         for document in documents {
             inputs.push(self.input("document", &document.version).await?);
         }
         let started = Instant::now();
         let built = tree.bound.component.build_corpus(inputs, &tree.job.config.to_string()).await?;
-        Ok(tree.made(recipe, built, started))
+        Ok(tree.made(recipe, built, started, held, place))
     }
 
     /// The corpus of some pieces.
-    async fn group(&self, tree: &Tree<'_>, group: &[Piece]) -> Result<Piece, Error> {
+    async fn group(&self, tree: &Tree<'_>, group: &[Piece], place: Place) -> Result<Piece, Error> {
         if let [only] = group {
             return Ok(only.clone());
         }
         let named = group.iter().map(|piece| ("corpus", piece.digest));
         let recipe = call_recipe(tree.job, tree.bound, "merge", named);
-        if let Some(piece) = self.remembered_piece(tree, &recipe).await? {
-            return Ok(piece);
-        }
+        let held = match self.node_turn(tree, &recipe).await? {
+            NodeTurn::Made(piece) => return Ok(piece),
+            NodeTurn::Ours(held) => held,
+        };
         let mut inputs = Vec::with_capacity(group.len());
         for piece in group {
             inputs.push(Input {
                 role: "corpus".to_owned(),
                 digest: piece.digest,
                 media_type: tree.bound.component.description().output_media_type.clone(),
-                bytes: self.bytes(tree.job, piece).await?,
+                bytes: self.bytes(tree.job, piece).await?.into(),
             });
         }
         let started = Instant::now();
         let built = tree.bound.component.merge_corpora(inputs).await?;
-        Ok(tree.made(recipe, built, started))
+        Ok(tree.made(recipe, built, started, held, place))
     }
 
-    async fn remembered_piece(&self, tree: &Tree<'_>, recipe: &Digest) -> Result<Option<Piece>, Error> {
-        if tree.afresh {
-            return Ok(None);
+    async fn node_turn(&self, tree: &Tree<'_>, recipe: &Digest) -> Result<NodeTurn, Error> {
+        if tree.afresh || *recipe == tree.recipe {
+            return Ok(NodeTurn::Ours(Held::nothing()));
         }
-        let output = self.remembered(recipe).await?;
-        Ok(output.map(|output| {
-            let source = Source::Remembered(Arc::new(output.figures));
-            Piece { digest: output.digest, source }
-        }))
+        Ok(match self.turn(recipe).await? {
+            Turn::Ours(held) => NodeTurn::Ours(held),
+            Turn::Made(output) => {
+                let source = Source::Remembered(Arc::new(output.figures));
+                NodeTurn::Made(Piece { digest: output.digest, source })
+            }
+        })
     }
 
-    /// Store nodes below the root, and remember their names.
-    async fn keep_nodes(&self, job: &Job<'_>, nodes: Vec<Unkept>) -> Result<(), Error> {
+    /// Store nodes below the root as they are made, until no more come.
+    async fn keep_nodes(&self, job: &Job<'_>, nodes: mpsc::UnboundedReceiver<Unkept>) -> Result<(), Error> {
+        let nodes = stream::unfold(nodes, |mut nodes| async move { Some((nodes.recv().await?, nodes)) });
         let keep = |node: Unkept| async move {
             let location = self.blobs.put(node.bytes.clone(), node.digest, NODE_CODEC).await?;
             self.keep_at_hand(&job.key.namespace, &node.digest, node.bytes.clone()).await?;
-            self.remember(node.recipe, &node.output(location, None)).await
+            self.remember_node(node, location, None).await
         };
-        try_join_all(nodes.into_iter().map(keep)).await.map(drop)
+        nodes.map(keep).buffer_unordered(NODES_STORED_MAX).try_collect().await
+    }
+
+    async fn remember_node(
+        &self,
+        node: Unkept,
+        location: ContentLocation,
+        policy: Option<PolicyDecision>,
+    ) -> Result<(), Error> {
+        let output = Output {
+            digest: node.digest,
+            location,
+            inline: None,
+            policy,
+            figures: Figures::clone(&node.figures),
+            from_memo: false,
+            build_time_ms: node.build_time_ms,
+        };
+        let remembered = self.remember(node.recipe, &output).await;
+        node.held.end().await;
+        remembered
     }
 
     async fn bytes(&self, job: &Job<'_>, piece: &Piece) -> Result<Bytes, Error> {
@@ -189,29 +247,26 @@ impl Floret {
 }
 
 impl Tree<'_> {
-    fn made(&self, recipe: Digest, built: Built<CorpusStatistics>, started: Instant) -> Piece {
+    fn made(
+        &self,
+        recipe: Digest,
+        built: Built<CorpusStatistics>,
+        started: Instant,
+        held: Held,
+        place: Place,
+    ) -> Piece {
         let build_time_ms = started.elapsed().as_secs_f64() * 1e3;
         let figures = Arc::new(Figures::of_built_corpus(built.statistics));
         let Built { bytes, digest, .. } = built;
         let source = Source::Made(bytes.clone(), Arc::clone(&figures));
-        if !self.afresh {
-            self.unkept.lock().push(Unkept { recipe, bytes, digest, figures, build_time_ms });
+        let node = Unkept { recipe, bytes, digest, figures, build_time_ms, held };
+        match place {
+            _ if self.afresh => {}
+            Place::Root => *self.root.lock() = Some(node),
+            // Nobody is left to store it when storing another failed, which fails the whole.
+            Place::Below => drop(self.made.send(node)),
         }
         Piece { digest, source }
-    }
-}
-
-impl Unkept {
-    fn output(self, location: ContentLocation, policy: Option<PolicyDecision>) -> Output {
-        Output {
-            digest: self.digest,
-            location,
-            inline: None,
-            policy,
-            figures: Figures::clone(&self.figures),
-            from_memo: false,
-            build_time_ms: self.build_time_ms,
-        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Components and bindings are resources too: installing one is a save, swapping one is a cascade.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, SeqCst},
+};
 
 use bytes::Bytes;
 use floret_model::{
     BindingMetadata, ComponentRef, Metadata, Namespace, PluginMetadata, ResourceId, ResourceKey,
-    ResourceType, TypedMetadata, Version,
+    ResourceType, TimestampMs, TypedMetadata, Version,
 };
 use floret_runtime::{Component, ContractKind};
 use floret_store::ListQuery;
@@ -16,8 +20,9 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 use crate::host::BuiltIn;
-use crate::save::{Content, SaveRequest, Saved};
-use crate::{Error, Floret, Freshness, Selector};
+use crate::lease::milliseconds;
+use crate::save::{SaveRequest, Saved};
+use crate::{Content, Error, Floret, Freshness, Selector};
 
 /// The binding whose component chooses how contents are stored.
 pub const POLICY_BINDING: &str = "policy";
@@ -66,13 +71,14 @@ impl Bound {
 #[derive(Default)]
 pub(crate) struct Bindings {
     generation: AtomicU64,
-    bound: Mutex<HashMap<String, Arc<Bound>>>,
+    /// With the time when each was read.
+    bound: Mutex<HashMap<String, (Arc<Bound>, TimestampMs)>>,
 }
 
 impl Bindings {
     pub fn forget(&self) {
         // The generation moves first, so that a reader who began before cannot put back what it read.
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.generation.fetch_add(1, SeqCst);
         self.bound.lock().clear();
     }
 }
@@ -201,10 +207,18 @@ impl Floret {
 
     /// What is bound to `id`, loaded.
     pub(crate) async fn bound(&self, id: &str) -> Result<Arc<Bound>, Error> {
-        if let Some(bound) = self.bindings_in_use.bound.lock().get(id) {
+        let now = self.now();
+        // Other hosts bind, too: as with latest versions, only who hears of it may go by what it has.
+        let hears = !self.shared || self.hears.load(Acquire);
+        let is_fresh = |read_at: TimestampMs| {
+            hears && (!self.shared || now < read_at.plus_ms(milliseconds(self.options.head_ttl)))
+        };
+        if let Some((bound, read_at)) = self.bindings_in_use.bound.lock().get(id)
+            && is_fresh(*read_at)
+        {
             return Ok(Arc::clone(bound));
         }
-        let generation = self.bindings_in_use.generation.load(Ordering::SeqCst);
+        let generation = self.bindings_in_use.generation.load(SeqCst);
         let key = plugin_key(ResourceType::binding(), id)?;
         let binding = match self.get(&key, &Selector::Latest, Freshness::Cached).await {
             Err(Error::NotFound { .. }) => {
@@ -219,8 +233,8 @@ impl Floret {
         check_config(&component, &Value::Object(config.clone()))?;
         let bound = Arc::new(Bound { component, plugin, binding: Arc::clone(&binding.version), config });
         let mut in_use = self.bindings_in_use.bound.lock();
-        if self.bindings_in_use.generation.load(Ordering::SeqCst) == generation {
-            in_use.insert(id.to_owned(), Arc::clone(&bound));
+        if self.bindings_in_use.generation.load(SeqCst) == generation {
+            in_use.insert(id.to_owned(), (Arc::clone(&bound), now));
         }
         Ok(bound)
     }
@@ -267,17 +281,13 @@ impl Floret {
         self.save_any(SaveRequest { metadata, media_type, ..SaveRequest::new(key, content) }).await
     }
 
-    /// Install what comes with the host where it is missing, or where an older program installed it.
+    /// Install what comes with the host where it is missing, or where an older program installed an older one.
     pub(crate) async fn install_built_ins(&self, built_ins: &[BuiltIn]) -> Result<(), Error> {
         for built_in in built_ins {
             let key = plugin_key(ResourceType::plugin(), &built_in.name)?;
             let replaceable = match self.head(&key).await? {
                 None => true,
-                Some(head) => {
-                    let ours =
-                        matches!(&head.metadata.typed, TypedMetadata::Plugin(plugin) if plugin.built_in);
-                    ours && head.data_hash != floret_model::Digest::of(&built_in.bytes)
-                }
+                Some(head) => self.replaces(built_in, &head).await?,
             };
             if replaceable {
                 self.install(Some(&built_in.name), built_in.bytes.clone(), true).await?;
@@ -291,12 +301,42 @@ impl Floret {
         }
         Ok(())
     }
+
+    /// Whether a built-in component is to take the place of what is installed under its name: only of one that came with
+    /// a program too, and never of a higher version. Where hosts share a catalog not of an equal one either: while the
+    /// programs are replaced host by host, two builds would put theirs back at each start.
+    async fn replaces(&self, built_in: &BuiltIn, head: &Version) -> Result<bool, Error> {
+        let TypedMetadata::Plugin(PluginMetadata { built_in: true, component_version, .. }) =
+            &head.metadata.typed
+        else {
+            return Ok(false);
+        };
+        if head.data_hash == floret_model::Digest::of(&built_in.bytes) {
+            return Ok(false);
+        }
+        let component = self.runtime.load(built_in.bytes.clone()).await?;
+        let ours = &component.description().version;
+        Ok(is_replaced(component_version, ours, self.shared))
+    }
+}
+
+/// Whether a built-in component of the version `ours` takes the place of another of the version `installed`.
+fn is_replaced(installed: &str, ours: &semver::Version, shared: bool) -> bool {
+    match installed.parse::<semver::Version>() {
+        Ok(installed) => match ours.cmp_precedence(&installed) {
+            Ordering::Greater => true,
+            Ordering::Equal => !shared,
+            Ordering::Less => false,
+        },
+        // Nobody can tell which of them is older.
+        Err(_) => !shared,
+    }
 }
 
 /// Types that the host itself makes, so that nothing can be bound to them.
 const NOT_BOUND: [&str; 4] = ["dictionary", "search", "plugin", "binding"];
 
-fn contract_for(id: &str) -> Result<ContractKind, Error> {
+pub(crate) fn contract_for(id: &str) -> Result<ContractKind, Error> {
     match id {
         POLICY_BINDING => Ok(ContractKind::Policy),
         "literature" | "corpus" => Ok(ContractKind::Corpus),
@@ -312,18 +352,18 @@ fn contract_for(id: &str) -> Result<ContractKind, Error> {
     }
 }
 
-fn plugin_key(resource_type: ResourceType, name: &str) -> Result<ResourceKey, Error> {
+pub(crate) fn plugin_key(resource_type: ResourceType, name: &str) -> Result<ResourceKey, Error> {
     Ok(ResourceKey::new(Namespace::plugins(), resource_type, ResourceId::new(name)?))
 }
 
-fn parse_binding(content: &[u8], version: &Version) -> Result<Binding, Error> {
+pub(crate) fn parse_binding(content: &[u8], version: &Version) -> Result<Binding, Error> {
     serde_json::from_slice(content).map_err(|error| {
         let what = version.reference().to_string();
         floret_store::Error::Integrity { what, problem: format!("not a binding: {error}") }.into()
     })
 }
 
-fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
+pub(crate) fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
     let description = component.description();
     let name = || format!("{} {}", description.name, description.version);
     let validator = jsonschema::validator_for(&description.config_schema).map_err(|error| {
@@ -336,4 +376,26 @@ fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
     };
     let problems: Vec<String> = validator.iter_errors(config).map(problem).collect();
     if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { component: name(), problems }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_built_in_component_never_goes_back() {
+        for (installed, ours, alone, shared) in [
+            ("0.1.0", "0.2.0", true, true),
+            ("0.2.0", "0.1.0", false, false),
+            ("0.10.0", "0.9.0", false, false),
+            ("0.2.0", "0.2.0-rc.1", false, false),
+            ("0.2.0", "0.2.0", true, false),
+            ("0.2.0+one", "0.2.0+two", true, false),
+            ("", "0.2.0", true, false),
+        ] {
+            let ours = ours.parse().expect("a version");
+            let replaced = [false, true].map(|shared| is_replaced(installed, &ours, shared));
+            assert_eq!(replaced, [alone, shared], "{installed} is installed, {ours} comes");
+        }
+    }
 }

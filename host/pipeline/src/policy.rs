@@ -8,14 +8,16 @@ use crate::plugins::POLICY_BINDING;
 use crate::{Error, Floret};
 
 /// Bytes of a content that its entropy is taken of.
-const SAMPLE_BYTES: usize = 64 << 10;
+pub(crate) const SAMPLE_BYTES: usize = 64 << 10;
 
 /// What the policy is told of a content.
 pub(crate) struct Facts<'a> {
     pub key: &'a ResourceKey,
     pub media_type: &'a str,
     pub metadata: &'a Metadata,
-    pub content: &'a [u8],
+    pub size_bytes: u64,
+    /// The first `SAMPLE_BYTES` of the content, or all of it.
+    pub sample: &'a [u8],
 }
 
 /// How to store a content, and who says so.
@@ -59,13 +61,13 @@ impl Floret {
 
 fn profile(fact: &Facts<'_>) -> PolicyProfile {
     PolicyProfile {
-        size_bytes: fact.content.len() as u64,
+        size_bytes: fact.size_bytes,
         namespace: fact.key.namespace.to_string(),
         resource_type: fact.key.resource_type.to_string(),
         media_type: fact.media_type.to_owned(),
         items: fact.metadata.items(),
         flags: fact.metadata.flags(),
-        entropy_bits_per_byte: entropy_bits_per_byte(&fact.content[..fact.content.len().min(SAMPLE_BYTES)]),
+        entropy_bits_per_byte: entropy_bits_per_byte(fact.sample),
     }
 }
 

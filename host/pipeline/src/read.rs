@@ -126,11 +126,53 @@ impl std::str::FromStr for Selector {
 /// Whether the cache may answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Freshness {
-    /// It may: it is told of every publish of this host.
+    /// It may: it is told of every publish, of this host at once, of others within moments (see
+    /// [`Floret::follow`]).
     #[default]
     Cached,
+    /// It may, with this version or a later one: whoever saved it reads what was saved, on every host.
+    AtLeast(Seq),
     /// The catalog is asked, and the content read and verified again.
     Strong,
+}
+
+impl Freshness {
+    /// Whether a cached latest version may be the answer.
+    fn allows(self, head: &Cached) -> bool {
+        match self {
+            Self::Cached => true,
+            Self::AtLeast(seq) => head.order() >= seq.0,
+            Self::Strong => false,
+        }
+    }
+}
+
+/// A version that was found, with its bytes if they were at hand.
+#[derive(Debug)]
+pub enum Found {
+    /// They were.
+    Whole(Arc<Snapshot>),
+    /// They are still to be read.
+    Version {
+        /// The version.
+        version: Arc<Version>,
+        /// From before it was read.
+        ticket: Option<Ticket>,
+        /// Whether it was asked for as the latest one.
+        is_latest: bool,
+        /// Where its bytes may come from.
+        freshness: Freshness,
+    },
+}
+
+impl Found {
+    /// What is known of it.
+    pub fn version(&self) -> &Arc<Version> {
+        match self {
+            Self::Whole(snapshot) => &snapshot.version,
+            Self::Version { version, .. } => version,
+        }
+    }
 }
 
 /// How often resources were read, until it is written.
@@ -138,8 +180,24 @@ pub enum Freshness {
 pub(crate) struct AccessLog(Mutex<HashMap<ResourceKey, Arc<AtomicU64>>>);
 
 impl AccessLog {
-    fn counter(&self, key: &ResourceKey) -> Arc<AtomicU64> {
+    pub(crate) fn counter(&self, key: &ResourceKey) -> Arc<AtomicU64> {
         self.0.lock().entry(key.clone()).or_default().clone()
+    }
+
+    /// What was counted since the last time. A count of nothing that nobody else holds is forgotten: one who asks for
+    /// it again gets it under the lock, so none is lost, and the log grows no longer than what is read in between.
+    fn take(&self, now: TimestampMs) -> Vec<(ResourceKey, Access)> {
+        let mut grown = Vec::new();
+        self.0.lock().retain(|key, reads| {
+            // Looked at before the count: whoever lets go of it later has counted before, or never will.
+            let is_held = Arc::strong_count(reads) > 1;
+            let count = reads.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                grown.push((key.clone(), Access { count, last_at: now }));
+            }
+            is_held || count > 0
+        });
+        grown
     }
 }
 
@@ -147,37 +205,74 @@ impl Floret {
     /// A version with its bytes: from memory, from disk, or from the store.
     ///
     /// # Errors
-    /// [`Error::NotFound`] also for a version whose time to live has passed; [`Error::Dropped`].
+    /// As [`find`](Self::find); [`Error::Dropped`].
     pub async fn get(
         &self,
         key: &ResourceKey,
         selector: &Selector,
         freshness: Freshness,
     ) -> Result<Arc<Snapshot>, Error> {
-        if freshness == Freshness::Cached
-            && *selector == Selector::Latest
-            && let Some(Cached::Head(snapshot)) = self.cached_head(key)?
-        {
-            snapshot.reads.fetch_add(1, Ordering::Relaxed);
-            return Ok(snapshot);
+        let found = self.find(key, selector, freshness).await?;
+        self.read(found).await
+    }
+
+    /// A version, for those who decide by it whether its bytes are read at once, by [`read`](Self::read), into a file, by
+    /// [`export`](Self::export), or not at all.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a version whose time to live has passed, and where the latest version is below
+    /// that of [`Freshness::AtLeast`].
+    pub async fn find(
+        &self,
+        key: &ResourceKey,
+        selector: &Selector,
+        freshness: Freshness,
+    ) -> Result<Found, Error> {
+        let cached = match selector {
+            Selector::Latest => self.cached_head(key)?.filter(|head| freshness.allows(head)),
+            _ => None,
+        };
+        if let Some(Cached::Head(snapshot)) = cached {
+            return Ok(Found::Whole(snapshot));
         }
         // Taken before the catalog is read, so that what was read is never put over something newer.
         let ticket = self.head_ticket(key);
-        let version = match (freshness, selector) {
-            (Freshness::Cached, Selector::Latest) => self.latest(key).await?,
+        let version = match cached {
+            Some(Cached::HeadOnly(version)) => version,
             _ => self.resolve(key, selector).await?,
         };
+        if let (Freshness::AtLeast(seq), Selector::Latest) = (freshness, selector)
+            && version.seq < seq
+        {
+            let hint = format!("its latest version here is @{}", version.seq);
+            return Err(Error::NotFound { what: format!("{key}@{seq}"), hint: Some(hint) });
+        }
+        let is_latest = *selector == Selector::Latest;
+        Ok(Found::Version { version, ticket, is_latest, freshness })
+    }
+
+    /// A version that was found, with its bytes.
+    ///
+    /// # Errors
+    /// [`Error::Dropped`]; a store that fails.
+    pub async fn read(&self, found: Found) -> Result<Arc<Snapshot>, Error> {
+        let (version, ticket, is_latest, freshness) = match found {
+            Found::Whole(snapshot) => {
+                snapshot.reads.fetch_add(1, Ordering::Relaxed);
+                return Ok(snapshot);
+            }
+            Found::Version { version, ticket, is_latest, freshness } => {
+                (version, ticket, is_latest, freshness)
+            }
+        };
         let content = match freshness {
-            Freshness::Cached => self.content(&version).await?,
             Freshness::Strong => self.stored_content(&version).await?,
+            Freshness::Cached | Freshness::AtLeast(_) => self.content(&version).await?,
         };
         let snapshot = self.snapshot(version, content);
         snapshot.reads.fetch_add(1, Ordering::Relaxed);
-        if *selector == Selector::Latest {
-            let cache = self.cache.namespace(key.namespace.as_str())?;
-            let options = PutOptions { ticket, ..PutOptions::default() };
-            let value = Cached::Head(Arc::clone(&snapshot));
-            cache.put_if_newer(head_key(key), value, snapshot.version.seq.0, options).await;
+        if is_latest {
+            self.put_head(&snapshot.version.key, Cached::Head(Arc::clone(&snapshot)), ticket).await?;
         }
         Ok(snapshot)
     }
@@ -262,17 +357,14 @@ impl Floret {
         Ok(self.catalog.access(key).await?)
     }
 
-    /// Write the access counts that have grown. The time of the last read is that of the write.
-    pub(crate) async fn flush_accesses(&self) -> Result<(), Error> {
-        let now = self.now();
-        let grown: Vec<_> = {
-            let log = self.accesses.0.lock();
-            let reads = log.iter().map(|(key, reads)| (key, reads.swap(0, Ordering::Relaxed)));
-            reads
-                .filter(|(_, count)| *count > 0)
-                .map(|(key, count)| (key.clone(), Access { count, last_at: now }))
-                .collect()
-        };
+    /// Write the access counts that have grown, and forget those that nothing in the cache counts on. The time of the
+    /// last read is that of the write. A host that runs on calls this from time to time: what it has not written is
+    /// lost with it.
+    ///
+    /// # Errors
+    /// A store that fails; the counts of this call are lost then.
+    pub async fn flush_accesses(&self) -> Result<(), Error> {
+        let grown = self.accesses.take(self.now());
         if !grown.is_empty() {
             self.catalog.add_accesses(&grown).await?;
         }
@@ -334,7 +426,7 @@ impl Floret {
         })
     }
 
-    fn check_kept(&self, version: &Version) -> Result<(), Error> {
+    pub(crate) fn check_kept(&self, version: &Version) -> Result<(), Error> {
         match version.dropped_at {
             Some(_) => Err(Error::Dropped(version.reference())),
             None => Ok(()),
@@ -347,11 +439,14 @@ impl Floret {
         Some(with_head_key(key, |key| cache.ticket(key)))
     }
 
-    /// The cached latest version, unless its time to live has passed.
+    /// The cached latest version, unless its time to live has passed, or nobody would tell this host of a newer one.
     fn cached_head(&self, key: &ResourceKey) -> Result<Option<Cached>, Error> {
         let Some(cache) = self.cache.get_namespace(key.namespace.as_str()) else {
             return Err(self.unknown_namespace(&key.namespace));
         };
+        if self.shared && !self.hears.load(Ordering::Acquire) {
+            return Ok(None);
+        }
         let Some(cached) = with_head_key(key, |key| cache.get_memory(key)) else { return Ok(None) };
         let visible_until = match &cached {
             Cached::Head(snapshot) => snapshot.visible_until,
@@ -379,13 +474,22 @@ impl Floret {
         value: Cached,
         ticket: Option<Ticket>,
     ) -> Result<(), Error> {
-        let cache = self.cache.namespace(version.key.namespace.as_str())?;
-        let key = head_key(&version.key);
-        let options = PutOptions { ticket, ..PutOptions::default() };
-        if cache.put_if_newer(&key, value, version.seq.0, options).await == Put::Overtaken {
-            cache.invalidate(&key).await;
+        if self.put_head(&version.key, value, ticket).await? == Put::Overtaken {
+            let cache = self.cache.namespace(version.key.namespace.as_str())?;
+            cache.invalidate(head_key(&version.key)).await;
         }
         Ok(())
+    }
+
+    /// Put a latest version into the cache, unless a newer one is there or came since the ticket was taken.
+    async fn put_head(&self, key: &ResourceKey, head: Cached, ticket: Option<Ticket>) -> Result<Put, Error> {
+        let cache = self.cache.namespace(key.namespace.as_str())?;
+        let ttl = self.shared.then(|| {
+            let most = self.options.head_ttl;
+            cache.memory_ttl().map_or(most, |ttl| ttl.min(most))
+        });
+        let order = head.order();
+        Ok(cache.put_if_newer(head_key(key), head, order, PutOptions { ttl, ticket }).await)
     }
 
     pub(crate) fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
@@ -412,5 +516,28 @@ impl Floret {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_taken_once_and_forgotten_when_nobody_holds_them() {
+        let log = AccessLog::default();
+        let key: ResourceKey = "literature/a".parse().expect("a key");
+        let taken =
+            || log.take(TimestampMs(1)).into_iter().map(|(_, access)| access.count).collect::<Vec<_>>();
+        let counter = log.counter(&key);
+        counter.fetch_add(2, Ordering::Relaxed);
+        assert_eq!(taken(), [2]);
+        assert_eq!(taken(), [0; 0]);
+        counter.fetch_add(1, Ordering::Relaxed);
+        drop(counter);
+        assert_eq!(taken(), [1], "it is counted, though nobody holds it any more");
+        assert_eq!(log.0.lock().len(), 1);
+        assert_eq!(taken(), [0; 0]);
+        assert!(log.0.lock().is_empty());
     }
 }

@@ -7,32 +7,20 @@ use bytes::Bytes;
 use floret_cache::Ticket;
 use floret_model::{
     Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey,
-    ResourceType, Seq, TypedMetadata, Version, canonical_json,
+    ResourceType, Seq, TypedMetadata, Version,
 };
 use floret_runtime::Input;
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use futures::future::try_join_all;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use crate::content::{Held, is_short};
 use crate::plugins::POLICY_BINDING;
-use crate::policy::{Decision, Facts};
-use crate::{Cached, Error, Floret};
+use crate::policy::{Decision, Facts, SAMPLE_BYTES};
+use crate::{Cached, Content, Error, Floret};
 
-/// Contents above this are hashed away from the async worker threads: 256 KiB take about 0.15 ms.
-const INLINE_HASH_BYTES_MAX: usize = 256 << 10;
-/// What writing and freeing a JSON value costs beside its text, in bytes that are hashed: about 50 ns.
-const JSON_NODE_BYTES: usize = 90;
 /// Dictionary entries stay inline (M9) up to this; larger ones are stored as blobs.
 const DICTIONARY_INLINE_BYTES_MAX: usize = 1 << 20;
-
-/// What to save.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// Bytes as they are.
-    Bytes(Bytes),
-    /// JSON, kept in its canonical form (RFC 8785).
-    Json(Value),
-}
 
 /// What must be true of the latest version for a save to go through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,7 +82,9 @@ pub struct Saved {
 #[derive(Clone)]
 pub(crate) struct Hashed {
     request: SaveRequest,
-    bytes: Bytes,
+    content: Held,
+    /// Its first bytes, for the policy.
+    sample: Bytes,
     digest: Digest,
     media_type: String,
 }
@@ -115,7 +105,7 @@ impl Floret {
         if let Some(version) = self.unchanged(&hashed).await? {
             return Ok(Saved { version, is_new: false });
         }
-        let content = hashed.bytes.clone();
+        let content = hashed.content.clone();
         let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
@@ -133,7 +123,7 @@ impl Floret {
             self.check_saved_by_people(&request.key).await?;
         }
         let hashed = self.hash_all(requests).await?;
-        let before = |hashed: &Hashed| (hashed.bytes.clone(), self.head_ticket(&hashed.request.key));
+        let before = |hashed: &Hashed| (hashed.content.clone(), self.head_ticket(&hashed.request.key));
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
@@ -164,13 +154,16 @@ impl Floret {
         self.hash_all(requests).await
     }
 
-    async fn saved(&self, outcome: Outcome, content: Bytes, ticket: Option<Ticket>) -> Result<Saved, Error> {
+    async fn saved(&self, outcome: Outcome, content: Held, ticket: Option<Ticket>) -> Result<Saved, Error> {
         let is_new = matches!(outcome, Outcome::Appended(_));
         let version = Arc::clone(outcome.version());
         if is_new && version.key.namespace == Namespace::plugins() {
             self.bindings_in_use.forget();
         }
-        let value = Cached::Head(self.snapshot(Arc::clone(&version), content));
+        let value = match content {
+            Held::Memory(bytes) => Cached::Head(self.snapshot(Arc::clone(&version), bytes)),
+            Held::File(_) => Cached::HeadOnly(Arc::clone(&version)),
+        };
         self.published(&version, value, ticket).await?;
         Ok(Saved { version, is_new })
     }
@@ -237,14 +230,15 @@ impl Floret {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let same = head.data_hash == hashed.digest
-            && head.media_type == hashed.media_type
-            && head.dropped_at.is_none()
-            && head.tags == request.tags
-            && head.ttl_ms == request.ttl_ms
-            && head.metadata.custom == request.metadata.custom
-            && head.metadata.typed == with_statistics_of(hashed, &head.metadata.typed);
-        Ok(same.then_some(head))
+        if !says_nothing_new(hashed, &head) {
+            return Ok(None);
+        }
+        if !self.shared {
+            return Ok(Some(head));
+        }
+        // The answer is that this is the latest version: on the word of the catalog, not of the cache.
+        let head = self.head(&request.key).await?;
+        Ok(head.filter(|head| !head.is_expired(self.now()) && says_nothing_new(hashed, head)))
     }
 
     pub(crate) async fn drafts(&self, hashed: Vec<Hashed>) -> Result<Vec<Draft>, Error> {
@@ -263,7 +257,8 @@ impl Floret {
                 key: &hashed.request.key,
                 media_type: &hashed.media_type,
                 metadata,
-                content: &hashed.bytes,
+                size_bytes: hashed.content.size_bytes(),
+                sample: &hashed.sample,
             })
             .collect();
         let decisions = self.decide(&facts).await?;
@@ -273,17 +268,19 @@ impl Floret {
     }
 
     async fn draft(&self, hashed: Hashed, metadata: Metadata, decision: Decision) -> Result<Draft, Error> {
-        let Hashed { request, bytes, digest, media_type } = hashed;
+        let Hashed { request, content, digest, media_type, .. } = hashed;
         let (codec, policy) = decision;
         let inline_bytes_max = match request.key.resource_type.as_str() {
             "dictionary" => DICTIONARY_INLINE_BYTES_MAX.max(self.options.inline_bytes_max),
             _ => self.options.inline_bytes_max,
         };
-        let (content_location, content_inline) = if bytes.len() <= inline_bytes_max {
-            let (location, stored) = self.blobs.inline(&bytes, digest, inline_codec(codec))?;
-            (location, Some(stored))
-        } else {
-            (self.blobs.put(bytes, digest, codec).await?, None)
+        let (content_location, content_inline) = match content {
+            Held::Memory(bytes) if bytes.len() <= inline_bytes_max => {
+                let (location, stored) = self.blobs.inline(&bytes, digest, inline_codec(codec))?;
+                (location, Some(stored))
+            }
+            Held::Memory(bytes) => (self.blobs.put(bytes, digest, codec).await?, None),
+            Held::File(file) => (self.blobs.put_file(&file, codec).await?, None),
         };
         let precondition = match request.if_latest {
             None => Precondition::Any,
@@ -316,7 +313,7 @@ impl Floret {
             role: "document".to_owned(),
             digest: hashed.digest,
             media_type: hashed.media_type.clone(),
-            bytes: hashed.bytes.clone(),
+            bytes: hashed.content.input_bytes(),
         };
         let figures = bound.component.analyze(document, &config).await?;
         Ok(LiteratureStatistics {
@@ -344,57 +341,17 @@ fn hash(mut request: SaveRequest) -> Result<(Hashed, Content), Error> {
         return Err(Error::invalid(format!("{} was given metadata of a {typed}", request.key)));
     }
     let given = std::mem::replace(&mut request.content, Content::Bytes(Bytes::new()));
-    let bytes = match &given {
-        Content::Bytes(bytes) => bytes.clone(),
-        Content::Json(value) => canonical_json(value).into(),
-    };
+    let content = Held::of(&given);
     if text {
-        check_utf8(&request.key, &bytes)?;
+        content.check_utf8(&request.key)?;
     }
-    Ok((Hashed { digest: Digest::of(&bytes), request, bytes, media_type }, given))
-}
-
-/// Whether contents take so little that they are hashed where they are asked for.
-fn is_short<'a>(contents: impl IntoIterator<Item = &'a Content>) -> bool {
-    let mut left = INLINE_HASH_BYTES_MAX;
-    contents.into_iter().all(|content| match content {
-        Content::Bytes(bytes) => take(&mut left, bytes.len()),
-        Content::Json(value) => take_json(&mut left, value),
-    })
-}
-
-fn take(left: &mut usize, bytes: usize) -> bool {
-    let rest = left.checked_sub(bytes);
-    *left = rest.unwrap_or(0);
-    rest.is_some()
-}
-
-/// Takes what a value costs, until nothing is left: a node counts as `JSON_NODE_BYTES` and its text.
-fn take_json(left: &mut usize, value: &Value) -> bool {
-    take(left, JSON_NODE_BYTES)
-        && match value {
-            Value::String(text) => take(left, text.len()),
-            Value::Array(items) => items.iter().all(|item| take_json(left, item)),
-            Value::Object(members) => {
-                members.iter().all(|(name, value)| take(left, name.len()) && take_json(left, value))
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) => true,
-        }
+    let (digest, sample) = (content.digest(), content.sample(SAMPLE_BYTES)?);
+    Ok((Hashed { request, content, sample, digest, media_type }, given))
 }
 
 /// The finest compressions are too slow for an async worker thread; small contents gain nothing by them.
 fn inline_codec(codec: Codec) -> Codec {
     Codec { level: codec.level.min(3), ..codec }
-}
-
-fn check_utf8(key: &ResourceKey, bytes: &[u8]) -> Result<(), Error> {
-    std::str::from_utf8(bytes).map(|_| ()).map_err(|error| {
-        let offset = error.valid_up_to();
-        Error::invalid(format!(
-            "{key} is not UTF-8: the byte at offset {offset} is 0x{:02x}; convert the text first",
-            bytes[offset]
-        ))
-    })
 }
 
 /// The literature fields of a request, completed by what follows from the text.
@@ -412,8 +369,19 @@ fn literature(hashed: &Hashed, statistics: Option<LiteratureStatistics>) -> Lite
             statistics: None,
         },
     };
-    let text_size_bytes = hashed.bytes.len() as u64;
+    let text_size_bytes = hashed.content.size_bytes();
     LiteratureMetadata { text_hash: Some(hashed.digest), text_size_bytes, statistics, ..given }
+}
+
+fn says_nothing_new(hashed: &Hashed, head: &Version) -> bool {
+    let request = &hashed.request;
+    head.data_hash == hashed.digest
+        && head.media_type == hashed.media_type
+        && head.dropped_at.is_none()
+        && head.tags == request.tags
+        && head.ttl_ms == request.ttl_ms
+        && head.metadata.custom == request.metadata.custom
+        && head.metadata.typed == with_statistics_of(hashed, &head.metadata.typed)
 }
 
 /// The typed metadata that a request would get, its statistics taken from the version before.
