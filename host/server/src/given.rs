@@ -1,0 +1,158 @@
+//! What a request says: names in its path, parameters, conditions.
+
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::HeaderMap;
+use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use floret_model::{Digest, ResourceKey, Seq};
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// The resource that a path names. Each part is percent-decoded once: a `/` in an id is written `%2F`, and what a part
+/// decodes to is never decoded again, nor is a path of any file made of it.
+pub(crate) struct Named(pub ResourceKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<(String, String, String)>::from_request_parts(parts, state).await;
+        let Path((namespace, resource_type, id)) =
+            path.map_err(|error: PathRejection| Problem::invalid(error.body_text()))?;
+        Ok(Self(ResourceKey::parse(&namespace, &resource_type, &id)?))
+    }
+}
+
+/// Parameters behind the `?`; those that are not known are refused.
+pub(crate) struct Parameters<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        let Query(parameters) = query.map_err(|error: QueryRejection| Problem::invalid(error.body_text()))?;
+        Ok(Self(parameters))
+    }
+}
+
+/// A header as text, if it is there.
+pub(crate) fn header_text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::invalid(format!("the header {name} is given more than once")));
+    }
+    let text = value.to_str();
+    text.map(Some).map_err(|_| Problem::invalid(format!("the header {name} is not plain text")))
+}
+
+/// What a save expects of the latest version.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Condition {
+    /// There is none.
+    Absent,
+    /// It has this seq.
+    Seq(Seq),
+    /// It has this content.
+    Digest(Digest),
+}
+
+impl Condition {
+    /// A seq or a digest: a digest may consist of decimal digits only, and is longer than any seq.
+    fn parse(text: &str) -> Option<Self> {
+        match text.parse() {
+            Ok(digest) => Some(Self::Digest(digest)),
+            Err(_) => text.parse().ok().filter(|seq| *seq > 0).map(|seq| Self::Seq(Seq(seq))),
+        }
+    }
+}
+
+/// What a save expects: `if-match: "SEQ"` or `"DIGEST"`, the tag that GET and PUT answer; `if-none-match: *` for none.
+pub(crate) fn condition(headers: &HeaderMap) -> Result<Option<Condition>, Problem> {
+    match (header_text(headers, &IF_MATCH)?, header_text(headers, &IF_NONE_MATCH)?) {
+        (None, None) => Ok(None),
+        (None, Some("*")) => Ok(Some(Condition::Absent)),
+        (Some(tag), None) => {
+            let text = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+            match text.and_then(Condition::parse) {
+                Some(condition) => Ok(Some(condition)),
+                None => Err(Problem::invalid(format!(
+                    "if-match: {tag} cannot be used: expected the seq of the latest version in quotes, e.g. \"3\", or its etag"
+                ))),
+            }
+        }
+        (None, Some(tag)) => Err(Problem::invalid(format!(
+            "if-none-match: {tag} cannot be used with PUT: expected *, for a resource that is not there yet"
+        ))),
+        (Some(_), Some(_)) => {
+            Err(Problem::invalid("if-match and if-none-match exclude each other: give one of them"))
+        }
+    }
+}
+
+/// Whether a reader has this content already: `if-none-match` names its tag, or `*`.
+pub(crate) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let values = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn v3_conditions_are_read() {
+        assert_eq!(condition(&headers(&[])).expect("none"), None);
+        assert_eq!(condition(&headers(&[("if-none-match", "*")])).expect("good"), Some(Condition::Absent));
+        assert_eq!(
+            condition(&headers(&[("if-match", "\"3\"")])).expect("good"),
+            Some(Condition::Seq(Seq(3)))
+        );
+        // All digits, as a digest may be.
+        let digest = "0000000000000000000000000000000000000000000000000000000000000001";
+        let quoted = HeaderValue::from_str(&format!("\"{digest}\"")).expect("ASCII");
+        let given = HeaderMap::from_iter([(IF_MATCH, quoted)]);
+        let expected = Condition::Digest(digest.parse().expect("a digest"));
+        assert_eq!(condition(&given).expect("good"), Some(expected));
+        for bad in [
+            &[("if-match", "3")][..],
+            &[("if-match", "\"0\"")],
+            &[("if-match", "W/\"3\"")],
+            &[("if-match", "*")],
+            &[("if-match", "\"")],
+            &[("if-none-match", "\"3\"")],
+            &[("if-match", "\"3\""), ("if-none-match", "*")],
+        ] {
+            assert!(condition(&headers(bad)).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tags_are_compared_as_they_should_be() {
+        let tag = "\"abc\"";
+        for (value, expected) in [
+            ("\"abc\"", true),
+            ("W/\"abc\"", true),
+            ("\"x\", \"abc\"", true),
+            ("*", true),
+            ("abc", false),
+            ("\"ab\"", false),
+        ] {
+            assert_eq!(is_known(&headers(&[("if-none-match", value)]), tag), expected, "{value}");
+        }
+        assert!(!is_known(&headers(&[]), tag));
+    }
+}

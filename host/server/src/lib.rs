@@ -1,0 +1,149 @@
+//! Floret over HTTP: a host that runs on, saves and reads versions for others, follows what other hosts publish and
+//! cleans up by the clock.
+//!
+//! Entry point: [`serve`]. `versions` has the resources, `health` the probes, `problem` is the one place that makes
+//! statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
+//! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
+
+mod content;
+mod given;
+mod health;
+mod problem;
+mod supervise;
+mod versions;
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use floret_pipeline::{Floret, Schedule};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::problem::Problem;
+use crate::supervise::{PAUSE_MIN, supervised};
+
+/// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
+/// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
+const REQUESTS_MAX: usize = 256;
+
+/// How often access counts are written: so much of them is lost with a host that dies.
+const COUNTS_EVERY: Duration = Duration::from_secs(60);
+
+/// The place of a request among those at work, kept for as long as its answer is sent from a file.
+#[derive(Clone)]
+pub(crate) struct Turn {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// How a server works.
+#[derive(Clone, Debug)]
+pub struct ServeOptions {
+    /// When and how it cleans up, if it does.
+    pub schedule: Option<Schedule>,
+    /// How long requests may go on after it is asked to stop.
+    pub drain: Duration,
+}
+
+/// Serve until `stop` is done; then take no more connections, and let requests that run end within
+/// [`ServeOptions::drain`]. What is not done by then is cut off: a save is there or not, as after a crash.
+///
+/// # Errors
+/// Those of the listener.
+pub async fn serve(
+    host: Arc<Floret>,
+    listener: TcpListener,
+    options: ServeOptions,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let following = supervised("following", PAUSE_MIN, {
+        let host = Arc::clone(&host);
+        move || follow(Arc::clone(&host))
+    });
+    let tending = supervised("tending", PAUSE_MIN, {
+        let (host, schedule) = (Arc::clone(&host), options.schedule);
+        move || tend(Arc::clone(&host), schedule.clone())
+    });
+    let counting = supervised("writing access counts", PAUSE_MIN, {
+        let host = Arc::clone(&host);
+        move || count(Arc::clone(&host))
+    });
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let drained = async {
+        stop.await;
+        drop(stopping);
+        tokio::time::sleep(options.drain).await;
+    };
+    let app = app(host).into_make_service();
+    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+        // Dropped is what it is told by.
+        let _ = stopped.await;
+    });
+    tokio::select! {
+        served = serving => served,
+        () = drained => {
+            tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
+            Ok(())
+        }
+        () = async { tokio::join!(following, tending, counting); std::future::pending().await } => Ok(()),
+    }
+}
+
+async fn follow(host: Arc<Floret>) {
+    host.follow().await;
+}
+
+async fn tend(host: Arc<Floret>, schedule: Option<Schedule>) {
+    if let Some(schedule) = schedule {
+        host.tend(&schedule).await;
+    }
+}
+
+async fn count(host: Arc<Floret>) {
+    loop {
+        tokio::time::sleep(COUNTS_EVERY).await;
+        if let Err(error) = host.flush_accesses().await {
+            tracing::warn!(%error, "access counts of the last minute could not be written");
+        }
+    }
+}
+
+fn app(host: Arc<Floret>) -> Router {
+    let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
+    Router::new()
+        .route("/healthz", get(health::lives))
+        .route("/readyz", get(health::is_ready))
+        .route(
+            "/v1/{namespace}/{type}/{id}",
+            get(versions::get).put(versions::put).route_layer(bounded.clone()),
+        )
+        .route("/v1/{namespace}/{type}/{id}/log", get(versions::log).route_layer(bounded))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(host)
+}
+
+/// Refuse rather than queue: a balancer sends what is refused to another host.
+async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
+    let Ok(permit) = turns.try_acquire_owned() else {
+        return Problem::busy(REQUESTS_MAX).into_response();
+    };
+    request.extensions_mut().insert(Turn { _permit: Arc::new(permit) });
+    next.run(request).await
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, /v1/NAMESPACE/TYPE/ID/log, /healthz or /readyz; a / in an id is written %2F";
+    Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
+}
+
+async fn no_such_method() -> Problem {
+    Problem::method_not_allowed()
+}

@@ -1,0 +1,169 @@
+//! What went wrong, as HTTP tells it: problem details (RFC 9457) with the codes of the command line. The only place that says
+//! which status an error has.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use floret_model::{KeyError, ResourceKey};
+use floret_pipeline::{Classified, Error, Kind};
+use serde_json::json;
+
+/// After how many seconds who got a 503 may come again.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// An answer to a request that was not carried out.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+}
+
+impl Problem {
+    /// A request that cannot be carried out as it is.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", detail: detail.into() }
+    }
+
+    pub fn not_found(detail: String) -> Self {
+        Self { status: StatusCode::NOT_FOUND, code: "not_found", detail }
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let detail = "this method is not for this path; `allow` names those that are".to_owned();
+        Self { status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", detail }
+    }
+
+    pub fn too_large(bytes_max: u64) -> Self {
+        let detail = format!("the content is longer than {bytes_max} bytes, the most that is taken here");
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, code: "too_large", detail }
+    }
+
+    pub fn silent(after: Duration) -> Self {
+        Self::timed_out(format!("no byte of the body came for {} s; send it again", after.as_secs()))
+    }
+
+    pub fn slow(after: Duration) -> Self {
+        let seconds = after.as_secs();
+        Self::timed_out(format!("the body was not here within {seconds} s; send it again over a faster line"))
+    }
+
+    fn timed_out(detail: String) -> Self {
+        Self { status: StatusCode::REQUEST_TIMEOUT, code: "timed_out", detail }
+    }
+
+    pub fn busy(requests_max: usize) -> Self {
+        Self::unavailable(format!(
+            "{requests_max} requests are at work here, the most at once; send it again"
+        ))
+    }
+
+    pub fn unavailable(detail: String) -> Self {
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "unavailable", detail }
+    }
+
+    /// A condition that does not hold.
+    pub fn not_as_expected(key: &ResourceKey, expected: &str, found: &str) -> Self {
+        let detail =
+            format!("{key} has moved on: expected {expected}, found {found}; read it again and decide again");
+        Self { status: StatusCode::PRECONDITION_FAILED, code: "conflict", detail }
+    }
+
+    /// The answer to a request that named what it expects to be there. Other conflicts, as a lease that was lost, say
+    /// nothing of that.
+    pub fn with_precondition(self) -> Self {
+        match self.code {
+            "conflict" => Self { status: StatusCode::PRECONDITION_FAILED, ..self },
+            _ => self,
+        }
+    }
+}
+
+fn status(Classified { code, kind }: Classified) -> StatusCode {
+    match (code, kind) {
+        ("dropped", _) => StatusCode::GONE,
+        (_, Kind::Invalid) => StatusCode::BAD_REQUEST,
+        (_, Kind::NotFound) => StatusCode::NOT_FOUND,
+        (_, Kind::Conflict) => StatusCode::CONFLICT,
+        (_, Kind::InUse | Kind::Unavailable | Kind::Interrupted) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let classified = error.classify();
+        Self { status: status(classified), code: classified.code, detail: error.to_string() }
+    }
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
+        }
+        let document = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        });
+        let mut response = (self.status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_failure_has_its_status() {
+        for (code, kind, expected) in [
+            ("invalid_request", Kind::Invalid, 400),
+            ("not_found", Kind::NotFound, 404),
+            ("dropped", Kind::NotFound, 410),
+            ("conflict", Kind::Conflict, 409),
+            ("plugin_trap", Kind::Plugin, 500),
+            ("integrity", Kind::Integrity, 500),
+            ("unavailable", Kind::Unavailable, 503),
+            ("other", Kind::Other, 500),
+        ] {
+            assert_eq!(status(Classified { code, kind }).as_u16(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn v3_a_lost_race_that_was_foreseen_is_a_failed_precondition() {
+        let lost = || {
+            Problem::from(Error::Conflict {
+                key: "literature/a".parse().expect("a key"),
+                expected: "@1".to_owned(),
+                found: "@2".to_owned(),
+            })
+        };
+        assert_eq!(lost().status, StatusCode::CONFLICT);
+        assert_eq!(lost().with_precondition().status, StatusCode::PRECONDITION_FAILED);
+        let lease = Problem { code: "lease_lost", ..lost() };
+        assert_eq!(
+            lease.with_precondition().status,
+            StatusCode::CONFLICT,
+            "it says nothing of the condition"
+        );
+        assert_eq!(Problem::invalid("x").with_precondition().status, StatusCode::BAD_REQUEST);
+    }
+}

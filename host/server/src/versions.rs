@@ -1,0 +1,191 @@
+//! Saving and reading versions.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use floret_model::{ResourceKey, Seq, Version};
+use floret_pipeline::{Error, Floret, Freshness, IfLatest, LARGE_BYTES, SaveRequest, Selector, VersionEntry};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::Turn;
+use crate::content::{body_of, taken};
+use crate::given::{Condition, Named, Parameters, condition, header_text, is_known};
+use crate::problem::Problem;
+
+/// Contents of this length and above are read into a file.
+const LARGE: u64 = LARGE_BYTES + 1;
+/// Versions of a log that are answered unless the request says how many.
+const LOG_LIMIT: usize = 20;
+/// A record may carry its content: an answer must not take much memory.
+const LOG_LIMIT_MAX: usize = 100;
+const FLORET_SEQ: HeaderName = HeaderName::from_static("floret-seq");
+const FLORET_VERSION: HeaderName = HeaderName::from_static("floret-version");
+
+/// No parameters.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// Save the body as a new version: 201 with what was saved, or 200 with the latest version, which says the same.
+pub(crate) async fn put(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    _: Parameters<Nothing>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let condition = condition(&headers)?;
+    let media_type = header_text(&headers, &CONTENT_TYPE)?.map(str::to_owned);
+    let content = taken(&host, &headers, body).await?;
+    let if_latest = match condition {
+        None => None,
+        Some(condition) => Some(if_latest(&host, &key, condition).await?),
+    };
+    let saved = host.save(SaveRequest { media_type, if_latest, ..SaveRequest::new(key, content) }).await;
+    let saved = saved.map_err(|error| match if_latest {
+        Some(_) => Problem::from(error).with_precondition(),
+        None => error.into(),
+    })?;
+    let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let tag = [(ETAG, ascii(tag_of(&saved.version)))];
+    Ok((status, tag, Json(document(&saved.version))).into_response())
+}
+
+/// A condition by seq, as a save takes it. Between the look at the latest version and the save nothing is lost: the
+/// seq that was seen is what the save expects.
+async fn if_latest(host: &Floret, key: &ResourceKey, condition: Condition) -> Result<IfLatest, Problem> {
+    let digest = match condition {
+        Condition::Absent => return Ok(IfLatest::Absent),
+        Condition::Seq(seq) => return Ok(IfLatest::Seq(seq)),
+        Condition::Digest(digest) => digest,
+    };
+    match host.resolve(key, &Selector::Latest).await {
+        Ok(latest) if latest.data_hash == digest => Ok(IfLatest::Seq(latest.seq)),
+        Ok(latest) => {
+            let found = format!("@{}, which has the digest {}", latest.seq, latest.data_hash);
+            Err(Problem::not_as_expected(key, &digest.to_string(), &found))
+        }
+        Err(Error::NotFound { .. }) => Err(Problem::not_as_expected(key, &digest.to_string(), "no version")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tag_of(version: &Version) -> String {
+    format!("\"{}\"", version.data_hash)
+}
+
+fn ascii(value: String) -> HeaderValue {
+    HeaderValue::from_str(&value).expect("digits, letters and signs of ASCII")
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Consistency {
+    Cached,
+    Strong,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    seq: Option<u64>,
+    consistency: Option<Consistency>,
+    at_least: Option<u64>,
+}
+
+impl Which {
+    fn selector(&self) -> Result<Selector, Problem> {
+        match self.seq {
+            None => Ok(Selector::Latest),
+            Some(0) => Err(Problem::invalid("seq=0 names no version: the first one is 1")),
+            Some(seq) => Ok(Selector::Seq(Seq(seq))),
+        }
+    }
+
+    fn freshness(&self) -> Result<Freshness, Problem> {
+        match (&self.consistency, self.at_least, self.seq) {
+            (_, Some(_), Some(_)) => {
+                Err(Problem::invalid("at_least is for the latest version: leave it out, or seq"))
+            }
+            (Some(_), Some(_), None) => {
+                Err(Problem::invalid("consistency and at_least exclude each other: give one of them"))
+            }
+            (None, Some(seq), None) => Ok(Freshness::AtLeast(Seq(seq))),
+            (Some(Consistency::Strong), None, _) => Ok(Freshness::Strong),
+            (Some(Consistency::Cached) | None, None, _) => Ok(Freshness::Cached),
+        }
+    }
+}
+
+/// The bytes of a version, with its digest as entity tag.
+pub(crate) async fn get(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    Parameters(which): Parameters<Which>,
+    Extension(turn): Extension<Turn>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let found = host.find(&key, &which.selector()?, which.freshness()?).await?;
+    let version = Arc::clone(found.version());
+    let tag = tag_of(&version);
+    let media_type = HeaderValue::from_str(&version.media_type)
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let about = [
+        (ETAG, ascii(tag.clone())),
+        (FLORET_SEQ, ascii(version.seq.to_string())),
+        (FLORET_VERSION, ascii(version.version.to_string())),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    if is_known(&headers, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    }
+    // Whoever saved it said what it is; a browser is not to guess otherwise.
+    let what = [(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))];
+    let size_bytes = version.content_location.size_bytes;
+    let body = match size_bytes {
+        _ if method == Method::HEAD => Body::empty(),
+        LARGE.. => body_of(host.export(&version).await?.reader(), turn),
+        _ => host.read(found).await?.content.clone().into(),
+    };
+    Ok((about, what, [(CONTENT_LENGTH, HeaderValue::from(size_bytes))], body).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    limit: Option<usize>,
+    before: Option<u64>,
+}
+
+/// Versions of a resource, newest first.
+pub(crate) async fn log(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    Parameters(page): Parameters<Page>,
+) -> Result<Json<Vec<VersionEntry>>, Problem> {
+    let limit = page.limit.unwrap_or(LOG_LIMIT);
+    if !(1..=LOG_LIMIT_MAX).contains(&limit) {
+        return Err(Problem::invalid(format!("limit={limit} cannot be used: expected 1 to {LOG_LIMIT_MAX}")));
+    }
+    let log = host.log(&key, page.before.map(Seq), limit).await?;
+    Ok(Json(log.iter().map(|version| VersionEntry::of(version)).collect()))
+}
+
+fn document(version: &Version) -> Value {
+    json!({
+        "namespace": version.key.namespace,
+        "resource_type": version.key.resource_type,
+        "resource_id": version.key.resource_id,
+        "seq": version.seq,
+        "version": version.version.to_string(),
+        "data_hash": version.data_hash,
+        "token": version.reference().to_string(),
+    })
+}
