@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
 use crate::verbs::{
-    build, cache, cascade, cleanup, completions, config, corpus, demo, get, list, log, plan, plugin, save,
-    search, verify, why,
+    build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, get, health, list, log,
+    plan, plugin, save, search, serve, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.
@@ -35,6 +35,12 @@ pub(crate) struct Global {
     /// Configuration file [default: DATA/config.toml].
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
+    /// Where versions are kept: a MongoDB URI, e.g. mongodb://host/floret?replicaSet=rs0 [default: embedded in DATA].
+    #[arg(long, global = true, value_name = "URI", help_heading = "Global options")]
+    pub catalog: Option<String>,
+    /// Where large contents are kept: s3://BUCKET/PREFIX or file:///FOLDER [default: DATA/blobs].
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub blobs: Option<String>,
     /// Write one JSON document (errors too, on standard error).
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -66,10 +72,14 @@ pub(crate) enum Verb {
     Search(search::Args),
     #[command(subcommand)]
     Plugin(plugin::Verb),
+    Serve(serve::Args),
     #[command(subcommand)]
     Cache(cache::Verb),
     Cleanup(cleanup::Args),
     Verify(verify::Args),
+    Copy(copy::Args),
+    Doctor(doctor::Args),
+    Health(health::Args),
     #[command(subcommand)]
     Config(config::Verb),
     Completions(completions::Args),

@@ -1,7 +1,10 @@
 //! The configuration: what can be set, and what it is unless it is set.
 
 mod amount;
+#[cfg(test)]
+mod example;
 mod layers;
+mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -17,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 
 pub(crate) use amount::{ByteSize, Lifetime, Span};
-pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, load, process_env};
+pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, cloud_env, load, process_env};
+pub(crate) use secret::Secret;
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -35,6 +39,12 @@ pub(crate) struct Config {
     pub cache: CacheSection,
     /// What a component may use.
     pub limits: LimitsSection,
+    /// Where versions are kept.
+    pub catalog: CatalogSection,
+    /// Where large contents are kept.
+    pub blobs: BlobsSection,
+    /// How hosts that share a catalog work together.
+    pub cluster: ClusterSection,
     /// How contents are stored and built.
     pub store: StoreSection,
     /// What cleanup keeps.
@@ -52,6 +62,9 @@ impl Default for Config {
             namespaces: names.into_iter().map(|name| (name, cached.clone())).collect(),
             cache: CacheSection::default(),
             limits: LimitsSection::default(),
+            catalog: CatalogSection::default(),
+            blobs: BlobsSection::default(),
+            cluster: ClusterSection::default(),
             store: StoreSection::default(),
             cleanup: CleanupSection::default(),
         }
@@ -230,6 +243,81 @@ impl Default for StoreSection {
     }
 }
 
+/// `[catalog]`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CatalogSection {
+    /// A MongoDB URI; embedded in the data folder unless set.
+    pub url: Option<Secret>,
+}
+
+/// `[blobs]`. Credentials that are not set are taken from `AWS_ACCESS_KEY_ID` and the like.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BlobsSection {
+    /// `s3://BUCKET/PREFIX`, `file:///FOLDER`; `DATA/blobs` unless set.
+    pub url: Option<String>,
+    /// Of a server that speaks S3 and is not Amazon's, e.g. `http://127.0.0.1:9000`.
+    pub endpoint: Option<String>,
+    pub region: Option<String>,
+    pub access_key_id: Option<Secret>,
+    pub secret_access_key: Option<Secret>,
+    pub session_token: Option<Secret>,
+    /// Of one request, the body included.
+    pub timeout: Span,
+    /// Until a connection stands.
+    pub connect_timeout: Span,
+    /// How often a request that failed is made again.
+    pub retries_max: usize,
+    /// How long a request and its repetitions may take together.
+    pub retry_timeout: Span,
+}
+
+impl Default for BlobsSection {
+    fn default() -> Self {
+        Self {
+            url: None,
+            endpoint: None,
+            region: None,
+            access_key_id: None,
+            secret_access_key: None,
+            session_token: None,
+            timeout: Span(Duration::from_secs(30)),
+            connect_timeout: Span(Duration::from_secs(5)),
+            retries_max: 5,
+            retry_timeout: Span(Duration::from_secs(60)),
+        }
+    }
+}
+
+/// A lease shorter than this would be lost whenever a server takes a breath.
+const LEASE_MIN: Duration = Duration::from_secs(1);
+
+/// Cleanup looks at every version: hosts that do it more often do little else.
+const CLEANUP_EVERY_MIN: Duration = Duration::from_secs(60);
+
+/// `[cluster]`: of use only with a catalog that hosts share.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ClusterSection {
+    /// Longest that a latest version stays cached, should the stream of changes have lost something.
+    pub head_ttl: Span,
+    /// How long a build's lease holds without a heartbeat; three of them fit in.
+    pub lease: Span,
+    /// How often one of the hosts cleans up: at least every minute, or never.
+    pub cleanup_every: Lifetime,
+}
+
+impl Default for ClusterSection {
+    fn default() -> Self {
+        Self {
+            head_ttl: Span(Duration::from_secs(30)),
+            lease: Span(Duration::from_secs(10)),
+            cleanup_every: Lifetime(Some(Duration::from_secs(24 * 3600))),
+        }
+    }
+}
+
 /// `[cleanup]`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -311,6 +399,20 @@ impl Config {
             let message = format!("store.merge_fan_in is {}: expected at least 2", self.store.merge_fan_in);
             return Err(anyhow!(Failure::Configuration(message)));
         }
+        if self.cluster.lease.0 < LEASE_MIN {
+            let message = format!(
+                "cluster.lease is {}: expected at least 1s, which leaves time for heartbeats",
+                humantime::format_duration(self.cluster.lease.0)
+            );
+            return Err(anyhow!(Failure::Configuration(message)));
+        }
+        if let Some(every) = self.cluster.cleanup_every.0.filter(|every| *every < CLEANUP_EVERY_MIN) {
+            let message = format!(
+                "cluster.cleanup_every is {}: expected at least 1m, or \"never\"",
+                humantime::format_duration(every)
+            );
+            return Err(anyhow!(Failure::Configuration(message)));
+        }
         Ok(floret_pipeline::Options {
             inline_bytes_max,
             extra_types: self.types.clone(),
@@ -318,6 +420,8 @@ impl Config {
             merge_fan_in: self.store.merge_fan_in,
             open_indexes_max: self.limits.open_indexes_max,
             conflict_retries_max: self.limits.conflict_retries_max,
+            head_ttl: self.cluster.head_ttl.0,
+            lease: self.cluster.lease.0,
         })
     }
 
@@ -331,5 +435,12 @@ impl Config {
             memo_ms: milliseconds(self.cleanup.memo_ttl),
         };
         (policy, milliseconds(self.cleanup.grace))
+    }
+
+    /// When and how a host that runs on cleans up, if it does.
+    pub(crate) fn schedule(&self) -> Option<floret_pipeline::Schedule> {
+        let (policy, grace_ms) = self.retention();
+        let every = self.cluster.cleanup_every.0?;
+        Some(floret_pipeline::Schedule { every, policy, grace_ms })
     }
 }

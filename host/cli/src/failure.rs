@@ -1,8 +1,10 @@
-//! What a failure is called, and which exit code it has: the only place that says so.
+//! Which exit code a failure has; what programs call it, and what sort it is of, the pipeline says.
 
 use std::io;
 
-use floret_pipeline::Error as Pipeline;
+use floret_pipeline::{
+    Classified, Error as Pipeline, Kind, classify_cache, classify_runtime, classify_store,
+};
 use floret_runtime::Error as Runtime;
 use floret_store::Error as Store;
 
@@ -28,6 +30,12 @@ pub(crate) enum Failure {
     /// `verify` found something.
     #[error("{0}")]
     Unsound(String),
+    /// Ctrl-C, where nothing but waiting was stopped.
+    #[error("{0}")]
+    Interrupted(String),
+    /// `doctor` found a problem.
+    #[error("{0}")]
+    Unhealthy(String),
 }
 
 /// How `floret` ends.
@@ -41,6 +49,7 @@ pub(crate) enum Exit {
     Plugin = 5,
     Integrity = 6,
     InUse = 7,
+    Unavailable = 8,
     Interrupted = 130,
 }
 
@@ -52,8 +61,9 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   3    not found
   4    conflict: somebody else was first
   5    a plugin failed, or is none
-  6    integrity: stored bytes are not what was written
+  6    integrity: stored bytes are not what was written, or doctor found a problem
   7    the data folder is in use by another process
+  8    a server (MongoDB, S3) does not answer, or refuses
   130  interrupted by Ctrl-C";
 
 /// A stable code for programs, and the exit code.
@@ -65,19 +75,21 @@ pub(crate) fn classify(error: &anyhow::Error) -> (&'static str, Exit) {
             Failure::File { action: "read", .. } => ("unreadable_file", Exit::Invalid),
             Failure::File { .. } => ("unwritable_file", Exit::Other),
             Failure::Unsound(_) => ("verify_failed", Exit::Integrity),
+            Failure::Interrupted(_) => ("interrupted", Exit::Interrupted),
+            Failure::Unhealthy(_) => ("unhealthy", Exit::Integrity),
         };
     }
     if let Some(error) = error.downcast_ref::<Pipeline>() {
-        return pipeline(error);
+        return exit(error.classify());
     }
     if let Some(error) = error.downcast_ref::<Store>() {
-        return store(error);
+        return exit(classify_store(error));
     }
     if let Some(error) = error.downcast_ref::<Runtime>() {
-        return runtime(error);
+        return exit(classify_runtime(error));
     }
     if let Some(error) = error.downcast_ref::<floret_cache::Error>() {
-        return cache(error);
+        return exit(classify_cache(error));
     }
     if error.downcast_ref::<floret_model::KeyError>().is_some() {
         return ("invalid_name", Exit::Invalid);
@@ -93,80 +105,19 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(broken)
 }
 
-fn pipeline(error: &Pipeline) -> (&'static str, Exit) {
-    match error {
-        Pipeline::NotFound { .. } => ("not_found", Exit::NotFound),
-        Pipeline::Dropped(_) => ("dropped", Exit::NotFound),
-        Pipeline::Conflict { .. } => ("conflict", Exit::Conflict),
-        Pipeline::InvalidRequest(_) => ("invalid_request", Exit::Invalid),
-        Pipeline::InvalidName(_) => ("invalid_name", Exit::Invalid),
-        Pipeline::UnknownName(_) => ("unknown_name", Exit::Invalid),
-        Pipeline::UnknownNamespace { .. } => ("unknown_namespace", Exit::Invalid),
-        Pipeline::UnknownType { .. } => ("unknown_type", Exit::Invalid),
-        Pipeline::UnknownComponent { .. } => ("unknown_component", Exit::NotFound),
-        Pipeline::InvalidConfig { .. } => ("invalid_config", Exit::Invalid),
-        Pipeline::Cascade(failed) => ("cascade_failed", pipeline(&failed.first).1),
-        Pipeline::Interrupted => ("interrupted", Exit::Interrupted),
-        Pipeline::Plugin(error) => runtime(error),
-        Pipeline::Store(error) => store(error),
-        Pipeline::Cache(error) => cache(error),
-        _ => ("other", Exit::Other),
-    }
-}
-
-fn store(error: &Store) -> (&'static str, Exit) {
-    match error {
-        Store::Conflict { .. } => ("conflict", Exit::Conflict),
-        Store::LeaseLost { .. } => ("lease_lost", Exit::Conflict),
-        Store::MissingDependency { .. } => ("missing_dependency", Exit::NotFound),
-        Store::Cycle { .. } => ("cycle", Exit::Invalid),
-        Store::Invalid { .. } => ("invalid_record", Exit::Invalid),
-        Store::MissingBlob { .. } => ("missing_blob", Exit::Integrity),
-        Store::Integrity { .. } => ("integrity", Exit::Integrity),
-        Store::TooLarge { .. } => ("too_large", Exit::Integrity),
-        Store::InUse { .. } => ("store_in_use", Exit::InUse),
-        Store::NewerFormat { .. } => ("newer_format", Exit::Other),
-        Store::Io { .. } => ("io", Exit::Other),
-        Store::Object { .. } => ("object_store", Exit::Other),
-        Store::Backend { .. } => ("catalog", Exit::Other),
-        _ => ("other", Exit::Other),
-    }
-}
-
-fn runtime(error: &Runtime) -> (&'static str, Exit) {
-    match error {
-        Runtime::InvalidInput { .. } => ("plugin_invalid_input", Exit::Invalid),
-        Runtime::InvalidConfig { .. } => ("plugin_invalid_config", Exit::Invalid),
-        Runtime::InvalidQuery { .. } => ("plugin_invalid_query", Exit::Invalid),
-        Runtime::Unsupported { .. } => ("plugin_unsupported", Exit::Invalid),
-        Runtime::WrongContract { .. } => ("plugin_wrong_contract", Exit::Invalid),
-        Runtime::InvalidLimits { .. } => ("configuration", Exit::Invalid),
-        Runtime::Failed { .. } => ("plugin_failed", Exit::Plugin),
-        Runtime::Trap { .. } => ("plugin_trap", Exit::Plugin),
-        Runtime::Limit { .. } => ("plugin_limit", Exit::Plugin),
-        Runtime::Malformed { .. } => ("plugin_malformed", Exit::Plugin),
-        Runtime::NotAComponent { .. } => ("plugin_not_a_component", Exit::Plugin),
-        Runtime::NoContract { .. } => ("plugin_no_contract", Exit::Plugin),
-        Runtime::SeveralContracts { .. } => ("plugin_several_contracts", Exit::Plugin),
-        Runtime::ForbiddenImport { .. } => ("plugin_forbidden_import", Exit::Plugin),
-        Runtime::UnsupportedContractVersion { .. } => ("plugin_contract_version", Exit::Plugin),
-        Runtime::ContractMismatch { .. } => ("plugin_contract_mismatch", Exit::Plugin),
-        Runtime::TooLarge { .. } => ("plugin_too_large", Exit::Plugin),
-        Runtime::Compile { .. } => ("plugin_compile", Exit::Plugin),
-        Runtime::Cancelled { .. } => ("interrupted", Exit::Interrupted),
-        _ => ("other", Exit::Other),
-    }
-}
-
-fn cache(error: &floret_cache::Error) -> (&'static str, Exit) {
-    match error {
-        floret_cache::Error::UnknownNamespace { .. } => ("unknown_namespace", Exit::Invalid),
-        floret_cache::Error::Configuration(_) => ("configuration", Exit::Invalid),
-        floret_cache::Error::Pattern { .. } => ("invalid_pattern", Exit::Invalid),
-        floret_cache::Error::Locked { .. } => ("store_in_use", Exit::InUse),
-        floret_cache::Error::NewerFormat { .. } => ("newer_format", Exit::Other),
-        _ => ("cache", Exit::Other),
-    }
+fn exit(Classified { code, kind }: Classified) -> (&'static str, Exit) {
+    let exit = match kind {
+        Kind::Invalid => Exit::Invalid,
+        Kind::NotFound => Exit::NotFound,
+        Kind::Conflict => Exit::Conflict,
+        Kind::Plugin => Exit::Plugin,
+        Kind::Integrity => Exit::Integrity,
+        Kind::InUse => Exit::InUse,
+        Kind::Unavailable => Exit::Unavailable,
+        Kind::Interrupted => Exit::Interrupted,
+        _ => Exit::Other,
+    };
+    (code, exit)
 }
 
 #[cfg(test)]
@@ -195,8 +146,10 @@ mod tests {
             (anyhow!(Pipeline::Plugin(no_component)), "plugin_not_a_component", 5),
             (anyhow!(Pipeline::from(integrity())), "integrity", 6),
             (anyhow!(integrity()), "integrity", 6),
+            (anyhow!(Failure::Unhealthy(String::new())), "unhealthy", 6),
             (anyhow!(in_use), "store_in_use", 7),
             (anyhow!(Pipeline::Interrupted), "interrupted", 130),
+            (anyhow!(Failure::Interrupted(String::new())), "interrupted", 130),
             (anyhow!("anything"), "other", 1),
         ] {
             let found = classify(&error);

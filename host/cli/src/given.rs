@@ -1,12 +1,12 @@
 //! Values as they are given on the command line.
 
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use floret_model::{Bump, Seq};
-use floret_pipeline::IfLatest;
+use floret_pipeline::{IfLatest, LARGE_BYTES};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
@@ -25,6 +25,29 @@ pub(crate) fn read(path: &Path) -> Result<Bytes> {
         return Ok(bytes.into());
     }
     Ok(std::fs::read(path).map_err(failed)?.into())
+}
+
+/// A content as it is given.
+pub(crate) enum Given {
+    /// All of it.
+    Whole(Bytes),
+    /// One that is too large for memory, to be read.
+    Large(Box<dyn Read + Send>),
+}
+
+/// The content of a file, or of standard input where the name is `-`.
+pub(crate) fn content(path: &Path) -> Result<Given> {
+    let failed = |source| anyhow!(Failure::File { action: "read", name: name(path), source });
+    let mut reader: Box<dyn Read + Send> = match path == Path::new("-") {
+        true => Box::new(std::io::stdin()),
+        false => Box::new(std::fs::File::open(path).map_err(failed)?),
+    };
+    let mut begun = Vec::new();
+    reader.by_ref().take(LARGE_BYTES + 1).read_to_end(&mut begun).map_err(failed)?;
+    if begun.len() as u64 <= LARGE_BYTES {
+        return Ok(Given::Whole(begun.into()));
+    }
+    Ok(Given::Large(Box::new(Cursor::new(begun).chain(reader))))
 }
 
 /// What a file is called in messages.

@@ -3,7 +3,7 @@
 mod measure;
 mod table;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -155,9 +155,9 @@ impl Out {
     }
 
     /// Bytes as they are.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn raw(&mut self, mut bytes: impl Read) -> Result<()> {
         let mut stdout = self.stdout.lock();
-        stdout.write_all(bytes)?;
+        io::copy(&mut bytes, &mut stdout)?;
         stdout.flush()?;
         Ok(())
     }

@@ -68,11 +68,19 @@ fn run(cli: Cli) -> Result<()> {
     let flags = Flags {
         data: cli.global.data.clone(),
         config: cli.global.config.clone(),
+        catalog: cli.global.catalog.clone(),
+        blobs: cli.global.blobs.clone(),
         log: log.map(str::to_owned),
     };
-    let settings = load(&flags, &process_env())?;
+    let mut out = Out::new(cli.global.json, cli.global.color, cli.global.quiet);
+    let settings = match load(&flags, &process_env()) {
+        Ok(settings) => settings,
+        Err(error) if matches!(cli.verb, Verb::Doctor(_)) => {
+            return verbs::doctor::unconfigured(&error, &mut out);
+        }
+        Err(error) => return Err(error),
+    };
     start_log(&settings.config.log)?;
-    let out = Out::new(cli.global.json, cli.global.color, cli.global.quiet);
     let bars = Bars { quiet: cli.global.quiet || cli.global.json };
     let mut context = Context { settings, out, bars, global: cli.global };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -84,6 +92,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Demo(args) => verbs::demo::run(args, context).await,
         Verb::Save(args) => verbs::save::run(*args, context).await,
         Verb::Get(args) => verbs::get::run(args, context).await,
+        Verb::Serve(args) => verbs::serve::run(args, context).await,
         Verb::Log(args) => verbs::log::run(args, context).await,
         Verb::List(args) => verbs::list::run(args, context).await,
         Verb::Corpus(verb) => verbs::corpus::run(verb, context).await,
@@ -95,7 +104,10 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Plugin(verb) => verbs::plugin::run(verb, context).await,
         Verb::Cache(verb) => verbs::cache::run(verb, context).await,
         Verb::Cleanup(args) => verbs::cleanup::run(args, context).await,
+        Verb::Copy(args) => verbs::copy::run(args, context).await,
         Verb::Verify(args) => verbs::verify::run(args, context).await,
+        Verb::Doctor(args) => verbs::doctor::run(args, context).await,
+        Verb::Health(args) => verbs::health::run(&args, context),
         Verb::Config(verb) => verbs::config::run(&verb, context),
         Verb::Completions(args) => verbs::completions::run(&args, context),
     }

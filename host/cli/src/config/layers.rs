@@ -9,7 +9,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::Serialize;
 
-use super::Config;
+use super::{Config, Secret};
 use crate::failure::Failure;
 
 /// The file in the data folder that is read unless `--config` names another.
@@ -21,6 +21,20 @@ pub(crate) const DOCUMENTED_ENV: [(&str, &str); 2] = [
     ("FLORET_TEST_", "whatever begins so belongs to the tests and is passed over"),
 ];
 
+/// Keys whose values are texts, whatever they look like: a key of digits is no number.
+const TEXTS: [&str; 10] = [
+    "data",
+    "log",
+    "catalog.url",
+    "blobs.url",
+    "blobs.endpoint",
+    "blobs.region",
+    "blobs.access_key_id",
+    "blobs.secret_access_key",
+    "blobs.session_token",
+    "cache.directory",
+];
+
 /// What the command line says of the configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
@@ -28,6 +42,10 @@ pub(crate) struct Flags {
     pub data: Option<PathBuf>,
     /// `--config`.
     pub config: Option<PathBuf>,
+    /// `--catalog`.
+    pub catalog: Option<String>,
+    /// `--blobs`.
+    pub blobs: Option<String>,
     /// What `-v` makes of the log.
     pub log: Option<String>,
 }
@@ -62,6 +80,17 @@ pub(crate) fn process_env() -> Vec<(String, String)> {
     };
     let ours = |(name, value): &(String, String)| name.starts_with(PREFIX) && !value.is_empty();
     std::env::vars_os().filter_map(text).filter(ours).collect()
+}
+
+/// The variables of this process by which the stock tools of clouds are told of endpoints, regions and credentials.
+pub(crate) fn cloud_env() -> Vec<(String, String)> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let clouds = |(name, value): &(String, String)| {
+        ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix)) && !value.is_empty()
+    };
+    std::env::vars_os().filter_map(text).filter(clouds).collect()
 }
 
 /// Read the configuration.
@@ -125,12 +154,41 @@ fn default_data() -> anyhow::Result<PathBuf> {
 }
 
 fn dict_of(toml: &impl Provider, file: &Path) -> anyhow::Result<Dict> {
-    let mut profiles =
-        toml.data().map_err(|error| configuration(format!("{}: {}", file.display(), error.kind)))?;
+    let refused = |error: figment::Error| {
+        let problem = without_line(&error.kind.to_string());
+        configuration(format!("{}: {problem}", file.display()))
+    };
+    let mut profiles = toml.data().map_err(refused)?;
     Ok(profiles.remove(&Profile::Default).unwrap_or_default())
 }
 
+/// What the parser of TOML says, but for the line that it shows: a password may be in it.
+///
+/// ```text
+/// TOML parse error at line 2, column 7
+///   |
+/// 2 | url = "mongodb://ada:secret@…
+///   |       ^
+/// invalid basic string
+/// ```
+fn without_line(told: &str) -> String {
+    let is_shown = |line: &str| {
+        let margin = line.trim_start().trim_start_matches(|c: char| c.is_ascii_digit());
+        margin.trim_start().starts_with('|')
+    };
+    let kept = told.lines().filter(|line| !is_shown(line)).map(str::trim).filter(|line| !line.is_empty());
+    kept.collect::<Vec<_>>().join(": ")
+}
+
 impl Settings {
+    /// The same for another home: where its catalog and its blobs are, all else as it is.
+    pub(crate) fn of_home(&self, data: PathBuf, catalog: Option<Secret>, blobs: Option<String>) -> Self {
+        let mut config = self.config.clone();
+        config.catalog.url = catalog;
+        config.blobs.url = blobs;
+        Self { config, data, file: self.file.clone(), figment: self.figment.clone() }
+    }
+
     /// Every value with its source, in the order of a configuration file.
     pub(crate) fn all(&self) -> Vec<Setting> {
         let effective = serde_json::to_value(&self.config).expect("the configuration has string keys");
@@ -220,6 +278,11 @@ impl Layer {
         if let Some(log) = &flags.log {
             dict.insert("log".to_owned(), log.clone().into());
         }
+        for (section, url) in [("catalog", &flags.catalog), ("blobs", &flags.blobs)] {
+            if let Some(url) = url {
+                insert(&mut dict, &[section.to_owned(), "url".to_owned()], url.clone().into());
+            }
+        }
         Self { name: "flag".to_owned(), dict, from: From::Flags }
     }
 
@@ -234,10 +297,9 @@ impl Layer {
             }
             let Some(key) = var.strip_prefix(PREFIX) else { continue };
             let path: Vec<String> = key.split("__").map(str::to_ascii_lowercase).collect();
-            // A path and a filter are texts, whatever they look like.
-            let value = match path.first().map(String::as_str) {
-                Some("data" | "log") => Value::from(text.as_str()),
-                _ => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
+            let value = match TEXTS.contains(&path.join(".").as_str()) {
+                true => Value::from(text.as_str()),
+                false => text.parse().unwrap_or_else(|_| Value::from(text.as_str())),
             };
             insert(&mut dict, &path, value);
         }
@@ -266,6 +328,7 @@ impl Provider for Layer {
             From::Defaults | From::File => name.clone(),
             From::Environment => format!("{PREFIX}{}", path.join("__").to_ascii_uppercase()),
             From::Flags if path == ["log"] => "flag -v".to_owned(),
+            From::Flags if path.len() > 1 => format!("flag --{}", path[0]),
             From::Flags => format!("flag --{}", path.join("-")),
         })
     }
@@ -335,6 +398,17 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_the_environment_stay_texts() {
+        let (_folder, flags) = folder("");
+        for text in ["12e4", "0001", "true", "[1]", "\"quoted\""] {
+            let vars = env(&[("FLORET_BLOBS__SECRET_ACCESS_KEY", text), ("FLORET_CATALOG__URL", text)]);
+            let config = load(&flags, &vars).expect(text).config;
+            assert_eq!(config.blobs.secret_access_key.expect("a key").0, text);
+            assert_eq!(config.catalog.url.expect("a text").0, text);
+        }
+    }
+
+    #[test]
     fn documented_variables_are_no_keys() {
         let (folder, flags) = folder("");
         let other = folder.path().join("other.toml");
@@ -356,6 +430,23 @@ mod tests {
             let (_folder, flags) = folder(file);
             let error = load(&flags, &[]).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_not_toml_is_not_shown() {
+        for file in [
+            "[catalog]\nurl = \"mongodb://ada:secret@db/x\nlog = \"info\"\n",
+            "[catalog]\nurl = mongodb://ada:secret@db/x\n",
+            "[blobs]\nsecret_access_key = \"secret\" \"secret\"\n",
+            "[blobs]\nsecret_access_key = \"\\secret\"\n",
+            "[blobs]\nregion = \"\"\nsecret_access_key = 'secret\n",
+        ] {
+            let (_folder, flags) = folder(file);
+            let error = format!("{:#}", load(&flags, &[]).expect_err(file));
+            assert!(!error.contains("secret@") && !error.contains("\"secret"), "{error}");
+            assert!(!error.contains("ada:") && !error.contains("= "), "{error}");
+            assert!(error.contains("line 2, column") || error.contains("line 3, column"), "{error}");
         }
     }
 

@@ -17,5 +17,5 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, context: &mut Context) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut crate::cli::Cli::command(), "floret", &mut script);
-    context.out.raw(&script)
+    context.out.raw(script.as_slice())
 }

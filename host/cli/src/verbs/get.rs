@@ -1,15 +1,20 @@
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
-use floret_model::{CompressionType, ResourceKey, Version};
-use floret_pipeline::{Floret, Freshness, Selector, VersionDocument};
+use floret_model::{CompressionType, ResourceKey, Seq, Version};
+use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Selector, Snapshot, VersionDocument};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::given::{name, usage};
 use crate::out::{Cell, Out, Table, Tone, plural};
 use crate::run::Context;
+
+/// Bytes of a large content by which it is told whether a terminal can show it.
+const HEAD_BYTES: usize = 64 << 10;
+/// Bytes written to a file at once.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// Read a version: its content, or with --info or --json what is known of it.
 #[derive(Debug, clap::Args)]
@@ -33,6 +38,9 @@ pub(crate) struct Args {
     /// Pass the cache by: read from the store, and verify the bytes.
     #[arg(long)]
     fresh: bool,
+    /// The latest version, and an error if it is below this seq: whoever saved @3 reads @3 or what came after.
+    #[arg(long, value_name = "SEQ", conflicts_with_all = ["version", "fresh"])]
+    at_least: Option<u64>,
 }
 
 /// `latest`, a seq, or a semantic version.
@@ -44,40 +52,60 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let json = context.global.json;
     context
         .with_host(async |host, out, _| {
+            let freshness = match args.at_least {
+                Some(seq) => Freshness::AtLeast(Seq(seq)),
+                None if args.fresh => Freshness::Strong,
+                None => Freshness::Cached,
+            };
+            let found = host.find(&args.key, &args.version, freshness).await?;
+            let version = found.version();
             if args.info || (json && args.output.is_none()) {
-                let version = host.resolve(&args.key, &args.version).await?;
-                return info(host, &version, out).await;
+                return info(host, version, out).await;
             }
-            let freshness = if args.fresh { Freshness::Strong } else { Freshness::Cached };
-            let snapshot = host.get(&args.key, &args.version, freshness).await?;
-            match &args.output {
-                Some(file) => {
-                    write(file, &snapshot.content)?;
-                    let document = host.document(&snapshot.version).await?;
-                    out.show(&document, |out| {
-                        let text = format!("{} is in {}", snapshot.version.reference(), file.display());
-                        out.fact(
-                            &text,
-                            &[&snapshot.version.reference().to_string(), &file.display().to_string()],
-                        )
-                    })
-                }
-                None => {
-                    if std::io::stdout().is_terminal() && std::str::from_utf8(&snapshot.content).is_err() {
-                        let message =
-                            format!("the content of {} is not text; use --output FILE, or --info", args.key);
-                        return Err(usage(message));
-                    }
-                    out.raw(&snapshot.content)
-                }
+            if version.content_location.size_bytes > LARGE_BYTES {
+                let content = host.export(version).await?;
+                let head = content.head(HEAD_BYTES)?;
+                // A character may be cut at the head's end.
+                let is_text =
+                    std::str::from_utf8(&head).err().is_none_or(|error| error.error_len().is_none());
+                return hand_out(&args, host, version, content.reader(), is_text, out).await;
             }
+            let Snapshot { version, content, .. } = &*host.read(found).await?;
+            let is_text = std::str::from_utf8(content).is_ok();
+            hand_out(&args, host, version, &content[..], is_text, out).await
         })
         .await
 }
 
-fn write(file: &Path, content: &[u8]) -> Result<()> {
-    let failed = |source| anyhow!(Failure::File { action: "write", name: name(file), source });
-    std::fs::write(file, content).map_err(failed)
+/// Write a content to where it is wanted.
+async fn hand_out(
+    args: &Args,
+    host: &Floret,
+    version: &Version,
+    content: impl Read,
+    is_text: bool,
+    out: &mut Out,
+) -> Result<()> {
+    let Some(file) = &args.output else {
+        if io::stdout().is_terminal() && !is_text {
+            let message = format!("the content of {} is not text; use --output FILE, or --info", args.key);
+            return Err(usage(message));
+        }
+        return out.raw(content);
+    };
+    write(file, content)
+        .map_err(|source| anyhow!(Failure::File { action: "write", name: name(file), source }))?;
+    let document = host.document(version).await?;
+    out.show(&document, |out| {
+        let text = format!("{} is in {}", version.reference(), file.display());
+        out.fact(&text, &[&version.reference().to_string(), &file.display().to_string()])
+    })
+}
+
+fn write(file: &Path, mut content: impl Read) -> io::Result<()> {
+    let mut file = io::BufWriter::with_capacity(PIECE_BYTES, std::fs::File::create(file)?);
+    io::copy(&mut content, &mut file)?;
+    file.flush()
 }
 
 async fn info(host: &Floret, version: &Version, out: &mut Out) -> Result<()> {

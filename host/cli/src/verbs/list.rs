@@ -1,9 +1,9 @@
 use anyhow::Result;
 use floret_model::{Namespace, ResourceKey, ResourceType, Version};
+use floret_pipeline::VersionEntry;
 use floret_store::ListQuery;
 use serde_json::json;
 
-use super::log::Entry;
 use crate::given::usage;
 use crate::out::{Cell, Table, Tone};
 use crate::run::Context;
@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, _| {
             let found = host.list(&query).await?;
-            let entries: Vec<Entry> = found.iter().map(|version| Entry::of(version)).collect();
+            let entries: Vec<VersionEntry> = found.iter().map(|version| VersionEntry::of(version)).collect();
             let next = found.last().filter(|_| found.len() == args.limit).map(|last| last.key.to_string());
             out.show(&json!({"resources": entries, "next_after": next}), |out| {
                 let mut table = Table::new(&["resource", "seq", "version", "items", "raw", "created"]);

@@ -1,6 +1,6 @@
 use anyhow::Result;
 use floret_model::{ResourceKey, Seq, Version};
-use serde::Serialize;
+use floret_pipeline::VersionEntry;
 
 use crate::out::{Cell, Table, Tone, bytes};
 use crate::run::Context;
@@ -19,46 +19,11 @@ pub(crate) struct Args {
     before: Option<u64>,
 }
 
-/// A line of `log` and `list`.
-#[derive(Serialize)]
-pub(crate) struct Entry {
-    resource: String,
-    seq: Seq,
-    version: String,
-    created_at: String,
-    data_hash: String,
-    size_bytes: u64,
-    size_compressed: u64,
-    compression: String,
-    tags: Vec<String>,
-    dropped_at: Option<String>,
-    publish_id: String,
-}
-
-impl Entry {
-    pub(crate) fn of(version: &Version) -> Self {
-        let location = &version.content_location;
-        Self {
-            resource: version.key.to_string(),
-            seq: version.seq,
-            version: version.version.to_string(),
-            created_at: version.created_at.to_string(),
-            data_hash: version.data_hash.to_string(),
-            size_bytes: location.size_bytes,
-            size_compressed: location.size_compressed,
-            compression: location.compression.to_string(),
-            tags: version.tags.iter().cloned().collect(),
-            dropped_at: version.dropped_at.map(|at| at.to_string()),
-            publish_id: version.publish_id.clone(),
-        }
-    }
-}
-
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, _| {
             let log = host.log(&args.key, args.before.map(Seq), args.limit).await?;
-            let entries: Vec<Entry> = log.iter().map(|version| Entry::of(version)).collect();
+            let entries: Vec<VersionEntry> = log.iter().map(|version| VersionEntry::of(version)).collect();
             out.show(&entries, |out| {
                 let mut table =
                     Table::new(&["seq", "version", "created", "content", "raw", "stored", "as", "remarks"]);

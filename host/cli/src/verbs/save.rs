@@ -1,14 +1,15 @@
 mod batch;
 mod describe;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use bytes::Bytes;
 use floret_model::{Bump, ResourceKey};
 use floret_pipeline::{Content, Floret, IfLatest, SaveRequest, Saved};
 use serde_json::json;
 
-use crate::given;
+use crate::given::{self, Given};
 use crate::out::{Out, Tone, bytes};
 use crate::report;
 use crate::run::Context;
@@ -85,24 +86,34 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             })
             .await;
     }
-    let request = request(&args)?;
+    let (Some(key), Some(file)) = (&args.key, &args.file) else {
+        return Err(given::usage("expected TYPE/ID and FILE, or --batch FILE"));
+    };
+    let (content, large) = match args.as_json {
+        true => (Content::Json(given::json(&given::read(file)?, &given::name(file))?), None),
+        false => match given::content(file)? {
+            Given::Whole(bytes) => (Content::Bytes(bytes), None),
+            Given::Large(reader) => (Content::Bytes(Bytes::new()), Some(reader)),
+        },
+    };
+    let mut request = request(&args, key, content)?;
     context
-        .with_host(async |host, out, bars| match &args.parent {
-            Some(parent) => with_parent(host, request, parent, out, bars).await,
-            None => one(host, request, args.no_cascade, out, bars).await,
+        .with_host(async |host, out, bars| {
+            if let Some(reader) = large {
+                let bar = bars.bar(None, "reading");
+                let spooled = host.spool(Path::new(&given::name(file)), reader).await;
+                bar.finish_and_clear();
+                request.content = Content::File(spooled?);
+            }
+            match &args.parent {
+                Some(parent) => with_parent(host, request, parent, out, bars).await,
+                None => one(host, request, args.no_cascade, out, bars).await,
+            }
         })
         .await
 }
 
-fn request(args: &Args) -> Result<SaveRequest> {
-    let (Some(key), Some(file)) = (&args.key, &args.file) else {
-        return Err(given::usage("expected TYPE/ID and FILE, or --batch FILE"));
-    };
-    let bytes = given::read(file)?;
-    let content = match args.as_json {
-        true => Content::Json(given::json(&bytes, &given::name(file))?),
-        false => Content::Bytes(bytes),
-    };
+fn request(args: &Args, key: &ResourceKey, content: Content) -> Result<SaveRequest> {
     Ok(SaveRequest {
         media_type: args.media_type.clone(),
         metadata: args.described.metadata(key)?,

@@ -60,7 +60,8 @@ fn verdict(report: &VerifyReport, rebuilt: Option<&RebuildReport>) -> String {
     }
 }
 
-fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
+/// What was found, as a table and a sentence.
+pub(super) fn checked(out: &mut Out, report: &VerifyReport) -> Result<()> {
     let mut table = Table::new(&["", "what", "problem"]);
     for problem in &report.problems {
         table.row(vec![
