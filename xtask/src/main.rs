@@ -2,9 +2,12 @@
 
 mod apt;
 mod bench;
+mod deploy;
 mod plugins;
 mod promises;
+mod servers;
 mod test;
+mod venv;
 
 use clap::{Parser, Subcommand};
 
@@ -19,10 +22,14 @@ struct Cli {
 enum Verb {
     /// Run the benchmarks and print their tables.
     Bench(bench::Options),
+    /// Check the deployment files with the programs that read them.
+    Deploy,
     /// Build the guest components into plugins/dist and tests/guests/dist, or check them.
     Plugins(plugins::Options),
     /// Map each promise to the tests that show it kept.
     Promises(promises::Options),
+    /// Install the servers that the tests start, into target/venv.
+    Servers,
     /// Everything that is checked before a change lands.
     Test,
 }
@@ -30,8 +37,10 @@ enum Verb {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().verb {
         Verb::Bench(options) => bench::run(&options),
+        Verb::Deploy => deploy::run(),
         Verb::Plugins(options) => plugins::run(&options),
         Verb::Promises(options) => promises::run(&options),
+        Verb::Servers => servers::run(),
         Verb::Test => test::run(),
     }
 }

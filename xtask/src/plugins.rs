@@ -125,7 +125,8 @@ fn check_rebuilt(root: &Path, guests: &[Guest]) -> Result<()> {
     bail!("rebuilt with other bytes than committed: {}", different.join(", "))
 }
 
-fn repository() -> Result<PathBuf> {
+/// The repository's folder.
+pub fn repository() -> Result<PathBuf> {
     // Cargo says at run time too where we are, which is right where checkouts share a target folder.
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, plugins, promises};
+use crate::{apt, deploy, plugins, promises, servers};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -32,6 +32,8 @@ pub fn run() -> Result<()> {
     step("documentation", || cargo(&["doc", "--release", "--workspace", "--no-deps", "--locked"]))?;
     step("components, built again", || plugins::run(&plugins::Options { check: true, rebuild: true }))?;
     step("tools that the tests ask", || apt::require(&["gzip", "lz4", "zstd"]))?;
+    step("deployment files", deploy::run)?;
+    step("servers that the tests ask", servers::run)?;
     step("tests of the components' logic", || {
         let arguments =
             ["test", "--release", "--workspace", "--locked", "--manifest-path", "plugins/Cargo.toml"];
@@ -54,6 +56,13 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).env("RUSTDOCFLAGS", "-D warnings").env("CARGO_TERM_COLOR", "never");
+    // What cargo tells this program of its package would have libraries that ask for it built again.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
     command
 }
 

@@ -1,0 +1,18 @@
+//! `cargo xtask servers`: the servers that the tests start, which speak the protocols of MongoDB and S3.
+
+use anyhow::Result;
+
+use crate::venv;
+
+/// SecantusDB speaks MongoDB's wire protocol, Moto that of S3. `tests/src/servers.rs` starts them.
+const PACKAGES: [&str; 2] = ["secantusdb==0.7.0b3", "moto[server]==5.2.5"];
+
+/// Install what is missing of them.
+///
+/// # Errors
+/// As [`venv::require`].
+pub fn run() -> Result<()> {
+    let folder = venv::require(&PACKAGES)?;
+    println!("{} are in {}", PACKAGES.join(" and "), folder.display());
+    Ok(())
+}
