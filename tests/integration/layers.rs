@@ -6,22 +6,34 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crates of the host, and those of the host that each may name.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("floret-model", &[]),
     ("floret-runtime", &["floret-model"]),
     ("floret-store", &["floret-model"]),
     ("floret-cache", &[]),
     ("floret-pipeline", &["floret-cache", "floret-model", "floret-runtime", "floret-store"]),
-    ("floret", &["floret-cache", "floret-model", "floret-pipeline", "floret-runtime", "floret-store"]),
+    ("floret-server", &["floret-model", "floret-pipeline"]),
+    (
+        "floret",
+        &[
+            "floret-cache",
+            "floret-model",
+            "floret-pipeline",
+            "floret-runtime",
+            "floret-server",
+            "floret-store",
+        ],
+    ),
 ];
 
 /// Crates of others, and the only ones of ours that may name them outside tests.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("wasmtime", &["floret-runtime"]),
     ("mongodb", &["floret-store"]),
     ("fjall", &["floret-cache", "floret-store"]),
     ("moka", &["floret-cache"]),
     ("object_store", &["floret-store", "floret"]),
+    ("axum", &["floret-server"]),
     ("clap", &["floret", "xtask"]),
 ];
 

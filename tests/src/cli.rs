@@ -150,7 +150,8 @@ impl Ran {
 pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("FLORET_") {
+        let text = name.to_string_lossy();
+        if ["FLORET_", "AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(name);
         }
     }

@@ -34,6 +34,11 @@ impl Gate {
         self.open.send_replace(true);
     }
 
+    /// Let no more through.
+    pub fn shut(&self) {
+        self.open.send_replace(false);
+    }
+
     /// Reads that came so far, through or not.
     pub fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)

@@ -1,23 +1,39 @@
 //! What the integration tests stand on: hosts over temporary folders, texts, and the components as they are
 //! built into `plugins/dist` and `tests/guests/dist`.
 
+pub mod blobs;
+pub mod chaos;
 pub mod cli;
+pub mod faulty;
 pub mod gate;
+pub mod http;
 pub mod journal;
+pub mod proxy;
+pub mod s3;
+pub mod servers;
+pub mod shared;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use floret_cache::{Cache, CacheConfig, NamespaceConfig};
-use floret_model::{CascadeReport, LiteratureMetadata, Metadata, ResourceKey, StorageType, TypedMetadata};
+use floret_model::{
+    Bump, CascadeReport, CompressionType, ContentLocation, Dependency, Digest, LiteratureMetadata, Metadata,
+    ResourceKey, StorageType, TypedMetadata,
+};
 use floret_pipeline::{
     BuiltIn, Content, CorpusRequest, DerivedSpec, Floret, Options, Parts, Progress, SaveRequest, Saved,
 };
 use floret_runtime::{Limits, Runtime, RuntimeConfig};
-use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock, VerifyOptions};
+use floret_store::{
+    BlobOptions, BlobStore, Catalog, Clock, Draft, EmbeddedCatalog, IfUnchanged, Precondition, SystemClock,
+    VerifyOptions,
+};
 use object_store::ObjectStore;
 
 /// The repository.
@@ -33,8 +49,18 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
-            .args(["build", "--release", "--locked", "--quiet", "--package", "floret"])
+        let mut build = Command::new(cargo);
+        // What cargo tells this test of its package would have libraries that ask for it built again.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&*name);
+            }
+        }
+        let built = build
+            // With all packages chosen, as for the tests: others would give the libraries below other features, and
+            // build them again.
+            .args(["build", "--release", "--locked", "--quiet", "--workspace", "--bin", "floret"])
             .current_dir(repository())
             .status()
             .expect("cargo starts");
@@ -96,8 +122,14 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// Its limits on components.
     pub limits: Limits,
+    /// Where its versions are; the folder `catalog` if absent.
+    pub catalog: Option<Arc<dyn Catalog>>,
     /// Where its blobs are; the folder `blobs` if absent.
     pub objects: Option<Arc<dyn ObjectStore>>,
+    /// The clock by which its cache forgets.
+    pub cache_clock: Arc<dyn floret_cache::Clock>,
+    /// How its blobs are kept.
+    pub blobs: BlobOptions,
     /// Where its compiled code is; [`compiled_dir`] if absent.
     pub compiled_dir: Option<PathBuf>,
     /// The rest.
@@ -109,31 +141,32 @@ impl Default for Setup {
         Self {
             clock: Arc::new(SystemClock),
             limits: Limits::default(),
+            catalog: None,
             objects: None,
+            cache_clock: Arc::new(floret_cache::SystemClock::default()),
+            blobs: BlobOptions::default(),
             compiled_dir: None,
             options: Options::default(),
         }
     }
 }
 
-/// A host over a folder, embedded as users have it by default.
+/// A host over a folder, embedded as users have it by default, or over a catalog and objects that hosts share.
 ///
 /// # Errors
 /// Whatever keeps it from opening.
 pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
-    let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(folder.join("catalog"))?;
+    let storage_type = if setup.catalog.is_some() { StorageType::S3 } else { StorageType::Disk };
+    let catalog: Arc<dyn Catalog> = match setup.catalog {
+        Some(catalog) => catalog,
+        None => EmbeddedCatalog::open(folder.join("catalog"))?,
+    };
     let objects = match setup.objects {
         Some(objects) => objects,
         None => floret_store::local_objects(&folder.join("blobs"))?,
     };
     let clock = setup.clock;
-    let blobs = BlobStore::new(
-        Arc::clone(&catalog),
-        objects,
-        StorageType::Disk,
-        Arc::clone(&clock),
-        BlobOptions::default(),
-    );
+    let blobs = BlobStore::new(Arc::clone(&catalog), objects, storage_type, Arc::clone(&clock), setup.blobs);
     let large = NamespaceConfig {
         memory_items_max: 100_000,
         memory_bytes_max: 256 << 20,
@@ -146,7 +179,7 @@ pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
             directory: Some(folder.join("cache")),
             ..CacheConfig::default()
         },
-        Arc::new(floret_cache::SystemClock::default()),
+        setup.cache_clock,
     )?;
     let compiled_dir = Some(setup.compiled_dir.unwrap_or_else(compiled_dir));
     let runtime = Runtime::new(RuntimeConfig { compiled_dir, limits: setup.limits })?;
@@ -156,11 +189,17 @@ pub async fn open(folder: &Path, setup: Setup) -> Result<Arc<Floret>> {
         cache,
         runtime,
         clock,
-        session: u64::from(std::process::id()),
+        session: session(),
         built_ins: built_ins()?,
         options: setup.options,
     };
     Ok(Arc::new(Floret::open(parts).await?))
+}
+
+/// A number that no other host of a test has.
+fn session() -> u64 {
+    static HOSTS: AtomicU64 = AtomicU64::new(0);
+    u64::from(std::process::id()) << 16 | HOSTS.fetch_add(1, Ordering::Relaxed)
 }
 
 /// A key from `TYPE/ID`.
@@ -177,6 +216,39 @@ pub fn text(id: &str, content: &str) -> SaveRequest {
         key(&format!("literature/{id}")),
         Content::Bytes(Bytes::copy_from_slice(content.as_bytes())),
     )
+}
+
+/// A draft as a catalog is given it: a short content, kept inline, that was made from other versions.
+pub fn draft(key: &ResourceKey, content: &str, dependencies: Vec<Dependency>) -> Draft {
+    let bytes = Bytes::copy_from_slice(content.as_bytes());
+    let checksum = Digest::of(&bytes);
+    Draft {
+        key: key.clone(),
+        bump: Bump::Patch,
+        precondition: Precondition::Any,
+        if_unchanged: IfUnchanged::Deduplicate,
+        data_hash: checksum,
+        media_type: "text/plain".to_owned(),
+        content_location: ContentLocation {
+            storage_type: StorageType::Database,
+            cache_namespace: "content".to_owned(),
+            cache_key: checksum.to_string(),
+            path: None,
+            compression: CompressionType::None,
+            compression_level: 0,
+            size_bytes: bytes.len() as u64,
+            size_compressed: bytes.len() as u64,
+            checksum,
+        },
+        content_inline: Some(bytes),
+        dependencies,
+        metadata: Metadata::default(),
+        tags: BTreeSet::new(),
+        ttl_ms: None,
+        spec: None,
+        build: None,
+        policy: None,
+    }
 }
 
 /// A text with what is known of it.
