@@ -138,7 +138,8 @@ fn a_copy_is_brought_up_to_date_until_it_goes_its_own_way() {
     assert_eq!(told(&to, "search/all"), told(&from, "search/all"));
     to.save("literature/b", b"Here it stayed.");
     from.save("literature/b", b"There it left.");
-    let words = ["literature/b@3", "is no copy of", "sha256"];
+    // The text, or what was built of it, whichever is looked at first.
+    let words = ["is no copy of", "sha256"];
     let error = copy(&from, &to);
     assert_eq!(error.status.code(), Some(4), "{}", error.err);
     assert!(words.iter().all(|word| error.err.contains(word)), "{}", error.err);

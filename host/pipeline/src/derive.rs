@@ -213,7 +213,7 @@ impl Floret {
             return self.output_afresh(job, recipe).await;
         }
         let held = match self.turn(&recipe).await? {
-            Turn::Made(output) => return Ok(output),
+            Turn::Made(output) => return Ok(*output),
             Turn::Ours(held) => held,
         };
         let output = self.build_and_remember(job, recipe).await;

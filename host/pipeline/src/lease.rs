@@ -35,7 +35,7 @@ pub(crate) enum Turn {
     /// Build it. The lease is to be ended when the output is remembered.
     Ours(Held),
     /// Nothing: somebody made it, now or before.
-    Made(Output),
+    Made(Box<Output>),
 }
 
 /// Answer to who wants a lease.
@@ -151,7 +151,7 @@ impl Floret {
         let mut pauses: Option<Pauses> = None;
         loop {
             if let Some(output) = self.remembered(recipe).await? {
-                return Ok(Turn::Made(output));
+                return Ok(Turn::Made(Box::new(output)));
             }
             match self.ask_for_lease(format!("build/{recipe}")).await {
                 Ok(Asked::Granted(held)) => {
@@ -159,7 +159,7 @@ impl Floret {
                     return Ok(match self.remembered(recipe).await? {
                         Some(output) => {
                             held.end().await;
-                            Turn::Made(output)
+                            Turn::Made(Box::new(output))
                         }
                         None => Turn::Ours(held),
                     });

@@ -164,7 +164,7 @@ fn topological(nodes: &[ResourceKey], edges: &[Vec<usize>]) -> Result<Vec<usize>
             let path: Vec<ResourceKey> =
                 cycle(stuck, edges, &waits).into_iter().map(|node| nodes[node].clone()).collect();
             let (on, key) = (path[0].clone(), path[path.len() - 1].clone());
-            Err(floret_store::Error::Cycle { key, on, path }.into())
+            Err(floret_store::Error::Cycle { key, on: Box::new(on), path }.into())
         }
     }
 }

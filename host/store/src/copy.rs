@@ -227,10 +227,10 @@ impl Copy<'_> {
 
     fn diverged(&self, what: impl fmt::Display, problem: String) -> Error {
         Error::Diverged {
-            what: what.to_string(),
-            source_home: self.source().to_string(),
-            target_home: self.target().to_string(),
-            problem,
+            what: what.to_string().into(),
+            source_home: self.source().to_string().into(),
+            target_home: self.target().to_string().into(),
+            problem: problem.into(),
         }
     }
 }

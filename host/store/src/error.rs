@@ -24,7 +24,7 @@ pub enum Error {
         /// Whose dependency.
         dependent: ResourceKey,
         /// Which.
-        missing: VersionRef,
+        missing: Box<VersionRef>,
         /// `never committed` or `dropped by cleanup`.
         reason: &'static str,
     },
@@ -34,7 +34,7 @@ pub enum Error {
         /// The dependent.
         key: ResourceKey,
         /// The dependency that closes the cycle.
-        on: ResourceKey,
+        on: Box<ResourceKey>,
         /// From `on` back to `key`.
         path: Vec<ResourceKey>,
     },
@@ -152,13 +152,13 @@ pub enum Error {
     )]
     Diverged {
         /// Where they part.
-        what: String,
+        what: Box<str>,
         /// The one that is copied.
-        source_home: String,
+        source_home: Box<str>,
         /// The one that is to be its copy.
-        target_home: String,
+        target_home: Box<str>,
         /// What each has.
-        problem: String,
+        problem: Box<str>,
     },
     /// The catalog's backend failed.
     #[error("{catalog} failed: {problem}")]

@@ -59,7 +59,9 @@ fn ask(args: &Args) -> std::io::Result<String> {
     let mut stream = connected?;
     stream.set_read_timeout(Some(args.timeout.0))?;
     stream.set_write_timeout(Some(args.timeout.0))?;
-    write!(stream, "GET {} HTTP/1.0\r\nHost: {}\r\nConnection: close\r\n\r\n", args.path, args.address)?;
+    let (path, host) = (&args.path, &args.address);
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);

@@ -72,7 +72,7 @@ pub async fn k3_cycles_are_refused_when_the_edge_is_written(catalog: Arc<dyn Cat
     let closing = depending(draft(&a, "A2"), &[on(&c, 1)]);
     match publish(&*catalog, vec![closing.clone()]).await {
         Err(Error::Cycle { key, on, path }) => {
-            assert_eq!((&key, &on), (&a, &c));
+            assert_eq!((&key, &*on), (&a, &c));
             assert_eq!(path, [c.clone(), b.clone(), a.clone()], "from `on` back to `key`");
         }
         other => panic!("expected a cycle, got {other:?}"),

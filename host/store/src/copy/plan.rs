@@ -303,10 +303,10 @@ pub(super) fn compare(
         format!("{} of {}, sha256 {}", version.version, version.created_at, &digest[..12])
     };
     Err(Error::Diverged {
-        what: one.reference().to_string(),
-        source_home: source.to_string(),
-        target_home: target.to_string(),
-        problem: format!("there it is {}, here {}", text(other), text(one)),
+        what: one.reference().to_string().into(),
+        source_home: source.to_string().into(),
+        target_home: target.to_string().into(),
+        problem: format!("there it is {}, here {}", text(other), text(one)).into(),
     })
 }
 

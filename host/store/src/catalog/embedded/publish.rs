@@ -208,7 +208,7 @@ fn check_dependency(staged: &Staged<'_>, draft: &Ready, dependency: &Dependency)
     let key = on.key.encode();
     let missing = |reason| Error::MissingDependency {
         dependent: draft.version.key.clone(),
-        missing: on.clone(),
+        missing: Box::new(on.clone()),
         reason,
     };
     let head = head(staged, &key)?.filter(|head| (1..=head.seq.0).contains(&on.seq.0));
@@ -216,7 +216,7 @@ fn check_dependency(staged: &Staged<'_>, draft: &Ready, dependency: &Dependency)
     if on.key == draft.version.key {
         return Err(Error::Cycle {
             key: draft.version.key.clone(),
-            on: on.key.clone(),
+            on: Box::new(on.key.clone()),
             path: vec![on.key.clone()],
         });
     }
@@ -291,7 +291,7 @@ fn cycle(draft: &Ready, on: &[u8], reached: &HashMap<Vec<u8>, Vec<u8>>) -> Resul
         path.push(keys::parse_key(next)?);
         at = next;
     }
-    Ok(Error::Cycle { key: draft.version.key.clone(), on: path[0].clone(), path })
+    Ok(Error::Cycle { key: draft.version.key.clone(), on: Box::new(path[0].clone()), path })
 }
 
 /// The version of a row, if there is one.

@@ -145,7 +145,7 @@ impl Work for Group {
         for publish in &self.publishes {
             decided.push(match staged.publish(home, session, publish).await {
                 Ok(decisions) => Ok(decisions),
-                Err(Failure::Final(error)) => Err(error),
+                Err(Failure::Final(error)) => Err(*error),
                 Err(failure) => return Err(failure),
             });
         }

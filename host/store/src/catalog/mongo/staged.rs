@@ -129,7 +129,7 @@ impl Staged {
         let found = old.as_ref().map(|old| old.seq);
         let conflict = || {
             let expected = version.seq.previous();
-            Failure::Final(Error::Conflict { key: version.key.clone(), expected, found })
+            Failure::from(Error::Conflict { key: version.key.clone(), expected, found })
         };
         if found.is_some_and(|found| version.seq <= found) {
             let place = doc! { "_id": ids::version_of(&ready.id, version.seq) };
@@ -208,14 +208,14 @@ impl Staged {
             let id = ids::resource(&on.key);
             let missing = |reason| Error::MissingDependency {
                 dependent: draft.key().clone(),
-                missing: on.clone(),
+                missing: Box::new(on.clone()),
                 reason,
             };
             let head = self.head(&id).filter(|head| (1..=head.seq.0).contains(&on.seq.0));
             let head = head.ok_or_else(|| missing("never committed"))?;
             if on.key == *draft.key() {
                 let (key, path) = (draft.key().clone(), vec![on.key.clone()]);
-                return Err(Error::Cycle { key, on: on.key.clone(), path });
+                return Err(Error::Cycle { key, on: Box::new(on.key.clone()), path });
             }
             // What is staged here is not dropped, and what was the latest when we looked has its mark in its head.
             let dropped = match head.seq == on.seq {
@@ -282,7 +282,7 @@ impl Staged {
                 }
                 reached.insert(dependent.clone(), through);
                 if new.contains(&dependent) {
-                    return Err(Failure::Final(cycle(draft.key(), &dependent, &reached)?));
+                    return Err(Failure::from(cycle(draft.key(), &dependent, &reached)?));
                 }
                 next.insert(dependent);
             }
@@ -353,7 +353,7 @@ fn cycle(key: &ResourceKey, on: &str, reached: &HashMap<String, String>) -> Resu
         path.push(ids::parse_resource(next)?);
         at = next;
     }
-    Ok(Error::Cycle { key: key.clone(), on: path[0].clone(), path })
+    Ok(Error::Cycle { key: key.clone(), on: Box::new(path[0].clone()), path })
 }
 
 pub(super) fn chunks(ids: BTreeSet<String>) -> impl Iterator<Item = Vec<String>> {

@@ -28,7 +28,7 @@ pub(super) enum Failure {
     /// What was read has changed meanwhile: look again.
     Stale,
     /// An answer that no attempt changes.
-    Final(Error),
+    Final(Box<Error>),
 }
 
 impl From<Driver> for Failure {
@@ -39,7 +39,7 @@ impl From<Driver> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Final(error)
+        Self::Final(Box::new(error))
     }
 }
 
@@ -75,7 +75,7 @@ impl Home {
         loop {
             let failure = match self.attempt(work, deadline).await {
                 Ok(done) => return Ok(done),
-                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Final(error)) => return Err(*error),
                 Err(Failure::Driver(error)) if !failure::is_transient(&error) => {
                     return Err(self.told(&error));
                 }
@@ -143,7 +143,7 @@ impl Home {
     }
 
     fn unanswered(&self, problem: &str) -> Failure {
-        Failure::Final(Error::Unavailable {
+        Failure::from(Error::Unavailable {
             service: self.name.clone(),
             problem: format!("the answer to a commit was lost ({problem})"),
             remedy: "read again to see whether the versions are there, then repeat what is missing"

@@ -29,7 +29,7 @@ impl Home {
     fn failed(&self, failure: Failure) -> Error {
         match failure {
             Failure::Driver(error) => self.told(&error),
-            Failure::Final(error) => error,
+            Failure::Final(error) => *error,
             Failure::Stale => self.busy(),
         }
     }

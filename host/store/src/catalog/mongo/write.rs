@@ -123,7 +123,7 @@ impl Home {
     /// A write that a majority did not confirm may be lost with its server. Within a transaction none is asked for.
     fn check_majority(&self, reply: &Document) -> Result<(), Failure> {
         let Ok(problem) = reply.get_document("writeConcernError") else { return Ok(()) };
-        Err(Failure::Final(Error::Unavailable {
+        Err(Failure::from(Error::Unavailable {
             service: self.name.clone(),
             problem: format!(
                 "a majority did not confirm the write ({})",
