@@ -11,8 +11,7 @@ fn a_version_is_saved_read_and_listed() {
     let cli = Cli::new();
     let server = Server::start(&cli, &[]);
     let at = "/v1/default/literature/walden";
-    let saved =
-        server.ask("PUT", at, &[("content-type", "text/plain; charset=utf-8")], b"first").is(201).json();
+    let saved = server.ask("PUT", at, &[("content-type", "text/markdown")], b"first").is(201).json();
     for (field, expected) in [
         ("namespace", "default"),
         ("resource_type", "literature"),
@@ -30,7 +29,7 @@ fn a_version_is_saved_read_and_listed() {
     assert_eq!((latest.header("floret-seq"), latest.header("floret-version")), (Some("3"), Some("1.0.2")));
     let first = server.get(&format!("{at}?seq=1")).is(200);
     assert_eq!(first.body, b"first");
-    assert_eq!(first.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(first.header("content-type"), Some("text/markdown"));
     assert_eq!(first.header("x-content-type-options"), Some("nosniff"));
     let tag = format!("\"{}\"", saved["data_hash"].as_str().unwrap());
     assert_eq!(first.header("etag"), Some(tag.as_str()));

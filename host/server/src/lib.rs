@@ -135,8 +135,12 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
     let Ok(permit) = turns.try_acquire_owned() else {
         return Problem::busy(REQUESTS_MAX).into_response();
     };
-    request.extensions_mut().insert(Turn { _permit: Arc::new(permit) });
-    next.run(request).await
+    let turn = Turn { _permit: Arc::new(permit) };
+    request.extensions_mut().insert(turn.clone());
+    let response = next.run(request).await;
+    // Until here, whatever became of the request's own: while its body is waited for, too.
+    drop(turn);
+    response
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
