@@ -236,7 +236,9 @@ fn v8_large_contents_take_little_memory() {
     assert_eq!(read_answer(chunked).is(201).json()["data_hash"], saved["data_hash"]);
     let extra = server.memory_peak_bytes() - before;
     println!("200 MiB saved and read: {} MiB more", extra >> 20);
-    assert!(extra < 64 << 20, "{extra} bytes more than for a small content");
+    // Two saves and a read one after the other: what each has freed the allocator keeps for a while. A single one is
+    // measured over the command line (large.rs).
+    assert!(extra < 128 << 20, "{extra} bytes more than for a small content");
     server.stop();
     cli.verify();
 }

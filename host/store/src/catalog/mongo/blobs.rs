@@ -147,7 +147,11 @@ impl Home {
 
     pub async fn forget(&self, digest: &Digest, generation: u64) -> Result<(), Error> {
         let row = doc! { "_id": digest.to_string(), "generation": long(generation), "state": "condemned" };
-        self.blobs.delete_one(row).await.map(drop).map_err(|error| self.told(&error))
+        let forget = || async {
+            let deleted = self.blobs.delete_one(row.clone()).await;
+            deleted.map(drop).map_err(|error| self.told(&error))
+        };
+        patiently(forget).await
     }
 
     pub async fn is_referenced(&self, digest: &Digest) -> Result<bool, Error> {

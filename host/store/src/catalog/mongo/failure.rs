@@ -124,6 +124,10 @@ pub(super) fn told(catalog: &str, error: &Driver) -> Error {
             problem,
             remedy: "see that most members of the replica set run, then try again".to_owned(),
         },
+        // Another's transaction holds the record, perhaps one whose host has died: the server ends it in its time.
+        (_, Some(WRITE_CONFLICT)) => {
+            Error::Unavailable { service, problem, remedy: "try again".to_owned() }
+        }
         _ if is_disconnected(error) => Error::Unavailable {
             service,
             problem,
