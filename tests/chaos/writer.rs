@@ -167,7 +167,11 @@ pub fn may_fail(error: &Error) -> Result<&'static str> {
         Error::Conflict { .. } => Some("conflict"),
         Error::Store(error) => match &**error {
             floret_store::Error::Unavailable { .. } => Some("unavailable"),
+            // A cursor or a transaction that the killed server had.
+            floret_store::Error::Backend { .. } => Some("backend"),
             floret_store::Error::LeaseLost { .. } => Some("lease lost"),
+            // The lease ran out while the database was away, and a cleanup condemned the blob: refused, not dangling.
+            floret_store::Error::MissingBlob { .. } => Some("blob condemned"),
             floret_store::Error::MissingDependency { reason: "dropped by cleanup", .. } => {
                 Some("dependency dropped")
             }
