@@ -5,16 +5,12 @@
 //! work on the same cores, and only round trips and our processor time tell of the catalog. Goal: the batch takes at
 //! most 1/20 of both.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use floret_model::{
-    Bump, CompressionType, ContentLocation, Digest, Metadata, ResourceKey, StorageType, TimestampMs,
-};
-use floret_store::{Catalog, Draft, IfUnchanged, MongoCatalog, Precondition, Publish};
+use floret_model::{ResourceKey, TimestampMs};
+use floret_store::{Catalog, Draft, MongoCatalog, Publish};
 use floret_tests::servers::Database;
 use futures::future::join_all;
 
@@ -25,35 +21,9 @@ const OF_EACH: usize = 20;
 
 fn draft(kind: &str, number: usize) -> Draft {
     let line = format!("entry {number} of {kind}\n");
-    let bytes = Bytes::from(line.repeat(1024 / line.len() + 1).into_bytes()[..1024].to_vec());
-    let checksum = Digest::of(&bytes);
-    Draft {
-        key: ResourceKey::parse("default", "dictionary", &format!("{kind}-{number}")).expect("a valid key"),
-        bump: Bump::Patch,
-        precondition: Precondition::Any,
-        if_unchanged: IfUnchanged::Deduplicate,
-        data_hash: checksum,
-        media_type: "text/plain".to_owned(),
-        content_location: ContentLocation {
-            storage_type: StorageType::Database,
-            cache_namespace: "content".to_owned(),
-            cache_key: checksum.to_string(),
-            path: None,
-            compression: CompressionType::None,
-            compression_level: 0,
-            size_bytes: 1024,
-            size_compressed: 1024,
-            checksum,
-        },
-        content_inline: Some(bytes),
-        dependencies: Vec::new(),
-        metadata: Metadata::default(),
-        tags: BTreeSet::new(),
-        ttl_ms: None,
-        spec: None,
-        build: None,
-        policy: None,
-    }
+    let content = &line.repeat(1024 / line.len() + 1)[..1024];
+    let key = ResourceKey::parse("default", "dictionary", &format!("{kind}-{number}")).expect("a valid key");
+    floret_tests::draft(&key, content, Vec::new())
 }
 
 fn publish(drafts: Vec<Draft>) -> Publish {

@@ -5,15 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
-use bytes::Bytes;
-use floret_model::{
-    Bump, CompressionType, ContentLocation, Dependency, Digest, Memo, Metadata, Seq, StorageType,
-    TimestampMs, VersionRef,
-};
-use floret_store::{
-    Access, Catalog, Claim, CommandObserver, Draft, IfUnchanged, Lease, ListQuery, MongoCatalog,
-    Precondition, Publish,
-};
+use floret_model::{Dependency, Digest, Memo, Seq, TimestampMs, VersionRef};
+use floret_store::{Access, Catalog, Claim, CommandObserver, Draft, Lease, ListQuery, MongoCatalog, Publish};
 use floret_tests::key;
 use floret_tests::servers::Database;
 use mongodb::Client;
@@ -36,35 +29,7 @@ impl Recorder {
 }
 
 fn draft(id: &str, text: &str) -> Draft {
-    let bytes = Bytes::copy_from_slice(text.as_bytes());
-    let checksum = Digest::of(&bytes);
-    Draft {
-        key: key(id),
-        bump: Bump::Patch,
-        precondition: Precondition::Any,
-        if_unchanged: IfUnchanged::Deduplicate,
-        data_hash: checksum,
-        media_type: "text/plain".to_owned(),
-        content_location: ContentLocation {
-            storage_type: StorageType::Database,
-            cache_namespace: "content".to_owned(),
-            cache_key: checksum.to_string(),
-            path: None,
-            compression: CompressionType::None,
-            compression_level: 0,
-            size_bytes: bytes.len() as u64,
-            size_compressed: bytes.len() as u64,
-            checksum,
-        },
-        content_inline: Some(bytes),
-        dependencies: Vec::new(),
-        metadata: Metadata::default(),
-        tags: BTreeSet::new(),
-        ttl_ms: None,
-        spec: None,
-        build: None,
-        policy: None,
-    }
+    floret_tests::draft(&key(id), text, Vec::new())
 }
 
 fn on(id: &str, seq: u64) -> Dependency {
