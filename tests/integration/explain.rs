@@ -176,6 +176,27 @@ async fn m7_every_query_of_the_catalog_is_served_by_an_index() {
     assert!(shapes.len() >= 14, "only {} shapes were seen: {shapes:#?}", shapes.len());
 }
 
+/// A publish of many resources is one transaction; who reads many latest versions must not see a part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn i7_many_latest_versions_are_read_at_one_point_in_time() {
+    let (database, recorder) = (Database::shared(), Recorder::default());
+    let catalog = MongoCatalog::connect_observed(&database.uri, recorder.observer()).await.unwrap();
+    recorder.take();
+    everything(&*catalog).await;
+    let level =
+        |find: &Document| find.get_document("readConcern").ok()?.get_str("level").ok().map(str::to_owned);
+    let finds: Vec<Document> = recorder
+        .take()
+        .into_iter()
+        .filter(|command| command.get_str("find").is_ok_and(|of| of == "heads"))
+        .collect();
+    let outside: Vec<&Document> = finds.iter().filter(|find| !find.contains_key("autocommit")).collect();
+    assert!(outside.len() >= 4, "only {} reads of heads were seen: {finds:#?}", outside.len());
+    for find in outside {
+        assert_eq!(level(find).as_deref(), Some("snapshot"), "{find}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn b1_a_batch_takes_a_twentieth_of_the_round_trips_of_its_parts() {
     let (database, recorder) = (Database::shared(), Recorder::default());

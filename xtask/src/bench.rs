@@ -1,8 +1,8 @@
 //! `cargo xtask bench`: the benchmarks, one after the other, each with its table.
 
-use std::process::Command;
-
 use anyhow::{Context, Result, bail};
+
+use crate::cargo;
 
 /// Which benchmarks.
 #[derive(clap::Args)]
@@ -17,13 +17,12 @@ pub struct Options {
 /// Run them as the tests are built: the release profile over the whole workspace, so that the features of every crate
 /// are the same and wasmtime is not compiled again.
 pub fn run(options: &Options) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let name = options.name.as_deref().unwrap_or("*");
-    let status = Command::new(cargo)
-        .args(["bench", "--workspace", "--profile", "release", "--locked", "--bench", name, "--"])
-        .args(&options.arguments)
-        .status()
-        .context("cargo does not start")?;
+    let status =
+        cargo::command(&["bench", "--workspace", "--profile", "release", "--locked", "--bench", name, "--"])
+            .args(&options.arguments)
+            .status()
+            .context("cargo does not start")?;
     if !status.success() {
         bail!("the benchmarks failed");
     }

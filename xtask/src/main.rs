@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod cargo;
 mod deploy;
 mod plugins;
 mod promises;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, deploy, plugins, promises, servers};
+use crate::{apt, cargo, deploy, plugins, promises, servers};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -20,16 +20,27 @@ pub fn run() -> Result<()> {
     let started = Instant::now();
     let mut tally = Tally::default();
     step("formatting", || {
-        cargo(&["fmt", "--all", "--check"])?;
-        cargo(&["fmt", "--all", "--check", "--manifest-path", "plugins/Cargo.toml"])
+        run_cargo(&["fmt", "--all", "--check"])?;
+        run_cargo(&["fmt", "--all", "--check", "--manifest-path", "plugins/Cargo.toml"])
     })?;
     step("promises", || promises::run(&promises::Options { check: true }))?;
     step("lints", || {
-        cargo(&["clippy", "--release", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"])?;
+        run_cargo(&[
+            "clippy",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ])?;
         let plugins = ["clippy", "--release", "--workspace", "--all-targets", "--locked"];
-        cargo(&[&plugins[..], &["--manifest-path", "plugins/Cargo.toml", "--", "-D", "warnings"]].concat())
+        run_cargo(
+            &[&plugins[..], &["--manifest-path", "plugins/Cargo.toml", "--", "-D", "warnings"]].concat(),
+        )
     })?;
-    step("documentation", || cargo(&["doc", "--release", "--workspace", "--no-deps", "--locked"]))?;
+    step("documentation", || run_cargo(&["doc", "--release", "--workspace", "--no-deps", "--locked"]))?;
     step("components, built again", || plugins::run(&plugins::Options { check: true, rebuild: true }))?;
     step("tools that the tests ask", || apt::require(&["gzip", "lz4", "zstd"]))?;
     step("deployment files", deploy::run)?;
@@ -54,19 +65,12 @@ fn step(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).env("RUSTDOCFLAGS", "-D warnings").env("CARGO_TERM_COLOR", "never");
-    // What cargo tells this program of its package would have libraries that ask for it built again.
-    for (name, _) in std::env::vars_os() {
-        let name = name.to_string_lossy();
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&*name);
-        }
-    }
+    let mut command = cargo::command(arguments);
+    command.env("RUSTDOCFLAGS", "-D warnings").env("CARGO_TERM_COLOR", "never");
     command
 }
 
-fn cargo(arguments: &[&str]) -> Result<()> {
+fn run_cargo(arguments: &[&str]) -> Result<()> {
     let status = command(arguments).status().context("cargo does not start")?;
     if !status.success() {
         bail!("`cargo {}` failed", arguments.join(" "));

@@ -1,4 +1,4 @@
-//! Reads outside of transactions: each sees what a majority has.
+//! Reads outside of transactions: each sees what a majority has, and many heads are seen at one point in time.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use floret_model::{
 };
 use futures::TryStreamExt;
 use mongodb::ClientSession;
+use mongodb::options::FindOptions;
 use serde::de::DeserializeOwned;
 
 use super::head::{date, long, moment};
@@ -106,21 +107,39 @@ impl Home {
         found.await.map_err(|error: mongodb::error::Error| self.told(&error))
     }
 
+    /// Some of the fields of heads as they are at one point in time, however many commands and batches it takes: so that
+    /// nobody sees a publish in part. The versions that they name never change.
+    async fn heads_at_once(
+        &self,
+        filters: impl IntoIterator<Item = Document>,
+        field: &str,
+        options: FindOptions,
+    ) -> Result<Vec<Document>, Error> {
+        let read = async {
+            let mut session = self.client.start_session().snapshot(true).await?;
+            let mut heads = Vec::new();
+            for filter in filters {
+                let found =
+                    self.heads.find(filter).with_options(options.clone()).projection(doc! { field: 1 });
+                let mut found = found.session(&mut session).await?;
+                heads.extend(found.stream(&mut session).try_collect::<Vec<Document>>().await?);
+            }
+            Ok(heads)
+        };
+        read.await.map_err(|error: mongodb::error::Error| self.told(&error))
+    }
+
     /// One by its place in the index; many by their heads, in two round trips however many there are.
     pub async fn read_heads(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Arc<Version>>>, Error> {
         if let [key] = keys {
             return Ok(vec![self.read_log(key, None, 1).await?.pop()]);
         }
         let wanted: BTreeSet<String> = keys.iter().map(ids::resource).collect();
-        let mut places = Vec::with_capacity(wanted.len());
-        for ids in chunks(wanted) {
-            let places_of = self.heads.find(doc! { "_id": { "$in": ids } }).projection(doc! { "seq": 1 });
-            for head in self.all(places_of.await).await? {
-                places.push(place(&head)?);
-            }
-        }
+        let filters = chunks(wanted).map(|ids| doc! { "_id": { "$in": ids } });
+        let heads = self.heads_at_once(filters, "seq", FindOptions::default()).await?;
+        let places = heads.iter().map(place).collect::<Result<BTreeSet<String>, Error>>()?;
         let mut found: HashMap<ResourceKey, Arc<Version>> = HashMap::with_capacity(places.len());
-        for ids in chunks(places.into_iter().collect()) {
+        for ids in chunks(places) {
             let rows = self.all(self.versions.find(doc! { "_id": { "$in": ids } }).await).await?;
             found.extend(versions(rows)?.into_iter().map(|version| (version.key.clone(), version)));
         }
@@ -167,11 +186,12 @@ impl Home {
         if query.limit == 0 {
             return Ok(Vec::new());
         }
-        let found = self.heads.find(list_filter(query)).sort(doc! { "_id": 1 }).hint(by_id());
-        let found = found.projection(doc! { "seq": 1 }).limit(limit_of(query.limit)).await;
-        let places: Vec<String> = self.all(found).await?.iter().map(place).collect::<Result<_, _>>()?;
+        let options =
+            FindOptions::builder().sort(doc! { "_id": 1 }).hint(by_id()).limit(limit_of(query.limit)).build();
+        let heads = self.heads_at_once([list_filter(query)], "seq", options).await?;
+        let places = heads.iter().map(place).collect::<Result<BTreeSet<String>, Error>>()?;
         let mut listed = Vec::with_capacity(places.len());
-        for ids in chunks(places.into_iter().collect()) {
+        for ids in chunks(places) {
             let rows = self.versions.find(doc! { "_id": { "$in": ids } }).sort(doc! { "_id": 1 });
             listed.extend(versions(self.all(rows.await).await?)?);
         }
@@ -198,14 +218,12 @@ impl Home {
     pub async fn read_dependents(&self, keys: &[ResourceKey]) -> Result<Vec<Vec<ResourceKey>>, Error> {
         let names: Vec<String> = keys.iter().map(ids::resource).collect();
         let mut found: HashMap<String, Vec<ResourceKey>> = HashMap::new();
-        for some in chunks(names.iter().cloned().collect()) {
-            let filter = doc! { "depends_on": { "$in": some } };
-            let edges = self.heads.find(filter).projection(doc! { "depends_on": 1 }).await;
-            for head in self.all(edges).await? {
-                let dependent = ids::parse_resource(id(&head))?;
-                for on in head.get_array("depends_on").into_iter().flatten().filter_map(Bson::as_str) {
-                    found.entry(on.to_owned()).or_default().push(dependent.clone());
-                }
+        let filters =
+            chunks(names.iter().cloned().collect()).map(|some| doc! { "depends_on": { "$in": some } });
+        for head in self.heads_at_once(filters, "depends_on", FindOptions::default()).await? {
+            let dependent = ids::parse_resource(id(&head))?;
+            for on in head.get_array("depends_on").into_iter().flatten().filter_map(Bson::as_str) {
+                found.entry(on.to_owned()).or_default().push(dependent.clone());
             }
         }
         let of = |name: &String| {
