@@ -9,7 +9,7 @@ use floret_model::{
 };
 use futures::TryStreamExt;
 use mongodb::ClientSession;
-use mongodb::options::FindOptions;
+use mongodb::options::{FindOptions, ReadConcern};
 use serde::de::DeserializeOwned;
 
 use super::head::{date, long, moment};
