@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
 mod batches;
+mod breakers;
 mod cascades;
 mod chaos;
 mod cluster;

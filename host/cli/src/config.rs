@@ -192,6 +192,10 @@ pub(crate) struct LimitsSection {
     pub open_indexes_max: usize,
     /// How often a cascade that lost a race is planned again.
     pub conflict_retries_max: u32,
+    /// Failures on end after which a bound component is not asked for a while.
+    pub breaker_failures_max: u32,
+    /// How long that is.
+    pub breaker_cooldown: Span,
 }
 
 impl Default for LimitsSection {
@@ -219,6 +223,8 @@ impl Default for LimitsSection {
             parallel_steps_max: options.parallel_steps_max,
             open_indexes_max: options.open_indexes_max,
             conflict_retries_max: options.conflict_retries_max,
+            breaker_failures_max: options.breaker_failures_max,
+            breaker_cooldown: Span(options.breaker_cooldown),
         }
     }
 }
@@ -422,6 +428,8 @@ impl Config {
             conflict_retries_max: self.limits.conflict_retries_max,
             head_ttl: self.cluster.head_ttl.0,
             lease: self.cluster.lease.0,
+            breaker_failures_max: self.limits.breaker_failures_max.max(1),
+            breaker_cooldown: self.limits.breaker_cooldown.0,
         })
     }
 

@@ -92,7 +92,7 @@ pub(crate) struct Job<'a> {
     pub config: Value,
     /// `None` for what the host itself puts together.
     pub bound: Option<Arc<Bound>>,
-    pub profile: &'a str,
+    pub profile: String,
 }
 
 impl Job<'_> {
@@ -115,7 +115,7 @@ impl Job<'_> {
             component,
             config: &self.config,
             inputs: &inputs,
-            profile: self.profile,
+            profile: &self.profile,
         };
         recipe.digest()
     }
@@ -148,7 +148,11 @@ impl Floret {
             Some(bound) => bound.config_with(&spec.config)?,
             None => Value::Object(spec.config.clone()),
         };
-        let job = Job { key, inputs: &inputs, config, bound, profile: self.runtime.profile() };
+        let profile = match &bound {
+            Some(bound) => bound.component.profile(),
+            None => self.runtime.profile().to_owned(),
+        };
+        let job = Job { key, inputs: &inputs, config, bound, profile };
         let recipe = job.recipe();
         let asked = asked.unwrap_or_else(|| DerivedSpec {
             key: key.clone(),
@@ -267,7 +271,8 @@ impl Floret {
         for input in job.inputs {
             inputs.push(self.input(&input.role, &input.version).await?);
         }
-        let built = bound.component.build_index(inputs, &job.config.to_string()).await?;
+        let config = job.config.to_string();
+        let built = self.guarded(bound, bound.component.build_index(inputs, &config)).await?;
         let figures = Figures::of_index(built.statistics);
         Ok((built.bytes, built.digest, figures))
     }
@@ -412,7 +417,7 @@ fn record(job: &Job<'_>, recipe: Digest, output: &Output) -> BuildRecord {
         config: job.config.clone(),
         inputs: inputs.collect(),
         recipe,
-        profile: job.profile.to_owned(),
+        profile: job.profile.clone(),
         from_memo: output.from_memo,
         build_time_ms: output.build_time_ms,
         input_bytes: job.inputs.iter().map(|input| input.version.content_location.size_bytes).sum(),

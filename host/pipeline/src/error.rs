@@ -77,6 +77,19 @@ pub enum Error {
     /// A component failed, or what it was given or gave was not right.
     #[error(transparent)]
     Plugin(#[from] floret_runtime::Error),
+    /// A component broke so often on end that it is not asked for a while.
+    #[error(
+        "{component}, bound to {id}, broke several times on end and is not asked until {until}; mend it or bind another, \
+         or `floret plugin reset {id}` to try it at once"
+    )]
+    BreakerOpen {
+        /// What it is bound to.
+        id: String,
+        /// Its name and version.
+        component: String,
+        /// When it is asked again.
+        until: String,
+    },
     /// The store failed. Shared by all who waited for the same content.
     #[error(transparent)]
     Store(Arc<floret_store::Error>),

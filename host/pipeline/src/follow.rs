@@ -95,7 +95,7 @@ impl Floret {
                 cache.invalidate(&key).await;
             }
             if head.key.namespace == Namespace::plugins() {
-                self.bindings_in_use.forget();
+                self.forget_bindings();
             }
         }
     }
@@ -108,7 +108,7 @@ impl Floret {
                 cache.invalidate_matching(&heads).await;
             }
         }
-        self.bindings_in_use.forget();
+        self.forget_bindings();
     }
 }
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use floret_cache::Cache;
 use floret_model::{Digest, Namespace, ResourceType, TimestampMs};
-use floret_runtime::{Component, Runtime, Searcher};
+use floret_runtime::{Component, Runtime};
 use floret_store::{BlobStore, Catalog, Clock};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
+use crate::breaker::Gates;
 use crate::plugins::Bindings;
 use crate::read::AccessLog;
+use crate::search::OpenIndex;
 use crate::{Cached, Error};
 
 /// A component that comes with the host, and what it is bound to unless somebody binds something else.
@@ -48,6 +50,10 @@ pub struct Options {
     /// How long a lease holds without a heartbeat: how soon another host takes over what a dead one was at. At least
     /// as much as the clocks of hosts differ.
     pub lease: Duration,
+    /// Failures on end after which a bound component is not asked for a while; at least 1.
+    pub breaker_failures_max: u32,
+    /// How long that is.
+    pub breaker_cooldown: Duration,
 }
 
 impl Default for Options {
@@ -61,6 +67,8 @@ impl Default for Options {
             conflict_retries_max: 16,
             head_ttl: Duration::from_secs(30),
             lease: Duration::from_secs(10),
+            breaker_failures_max: 5,
+            breaker_cooldown: Duration::from_secs(30),
         }
     }
 }
@@ -95,9 +103,10 @@ pub struct Floret {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) components: Mutex<HashMap<Digest, Arc<Component>>>,
-    pub(crate) searchers: Mutex<Vec<(Digest, Arc<Searcher>)>>,
+    pub(crate) searchers: Mutex<Vec<(Digest, Arc<OpenIndex>)>>,
     pub(crate) accesses: AccessLog,
     pub(crate) bindings_in_use: Bindings,
+    pub(crate) gates: Gates,
     pub(crate) steps: Arc<Semaphore>,
     /// Whether other hosts publish to the catalog.
     pub(crate) shared: bool,
@@ -134,6 +143,7 @@ impl Floret {
             searchers: Mutex::default(),
             accesses: AccessLog::default(),
             bindings_in_use: Bindings::default(),
+            gates: Gates::default(),
             steps: Arc::new(Semaphore::new(parts.options.parallel_steps_max.max(1))),
             session: parts.session,
             publishes: AtomicU64::new(0),

@@ -54,6 +54,7 @@ impl Error {
             Error::InvalidConfig { .. } => is("invalid_config", Kind::Invalid),
             Error::Cascade(failed) => is("cascade_failed", failed.first.classify().kind),
             Error::Interrupted => is("interrupted", Kind::Interrupted),
+            Error::BreakerOpen { .. } => is("plugin_breaker_open", Kind::Plugin),
             Error::Plugin(error) => classify_runtime(error),
             Error::Store(error) => classify_store(error),
             Error::Cache(error) => classify_cache(error),

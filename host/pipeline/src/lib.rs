@@ -5,6 +5,8 @@
 //! can be others in a test. The crate names no WebAssembly engine, no database and no wire protocol, and reads
 //! neither the environment nor the wall clock.
 
+mod bounds;
+mod breaker;
 mod caching;
 mod cascade;
 mod content;
@@ -33,6 +35,8 @@ mod tend;
 mod tree;
 mod why;
 
+pub use bounds::BindingLimits;
+pub use breaker::Breaker;
 pub use cascade::{Addition, Change};
 pub use content::Content;
 pub use derive::DerivedSpec;

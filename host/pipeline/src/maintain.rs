@@ -118,13 +118,15 @@ impl Floret {
         let binding = version.dependencies.iter().find(|dependency| dependency.role == "binding");
         let binding = self.committed(&binding.ok_or_else(|| Error::not_found("its binding"))?.on).await?;
         let component = self.component(&plugin).await?;
-        let bound = crate::plugins::Bound { component, plugin, binding, config: serde_json::Map::new() };
+        let gate = Arc::default();
+        let bound =
+            crate::plugins::Bound { component, plugin, binding, config: serde_json::Map::new(), gate };
         let job = Job {
             key: &version.key,
             inputs: &inputs,
             config: build.config.clone(),
             bound: Some(Arc::new(bound)),
-            profile: self.runtime.profile(),
+            profile: self.runtime.profile().to_owned(),
         };
         Ok(self.output(&job, build.recipe, true).await?.digest)
     }

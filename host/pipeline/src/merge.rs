@@ -164,7 +164,8 @@ impl Floret {
             inputs.push(self.input("document", &document.version).await?);
         }
         let started = Instant::now();
-        let built = tree.bound.component.build_corpus(inputs, &tree.job.config.to_string()).await?;
+        let config = tree.job.config.to_string();
+        let built = self.guarded(tree.bound, tree.bound.component.build_corpus(inputs, &config)).await?;
         Ok(tree.made(recipe, built, started, held, place))
     }
 
@@ -189,7 +190,7 @@ impl Floret {
             });
         }
         let started = Instant::now();
-        let built = tree.bound.component.merge_corpora(inputs).await?;
+        let built = self.guarded(tree.bound, tree.bound.component.merge_corpora(inputs)).await?;
         Ok(tree.made(recipe, built, started, held, place))
     }
 
@@ -284,7 +285,7 @@ fn call_recipe<'a>(
         component: bound.component.digest(),
         config: if function == "merge" { &Value::Null } else { &job.config },
         inputs: &inputs,
-        profile: job.profile,
+        profile: &job.profile,
     };
     recipe.digest()
 }

@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
+use crate::bounds::BindingLimits;
+use crate::breaker::{BREAKER_TYPE, Gate};
 use crate::host::BuiltIn;
 use crate::lease::milliseconds;
 use crate::save::{SaveRequest, Saved};
@@ -36,6 +38,16 @@ pub struct Binding {
     /// Its configuration.
     #[serde(default)]
     pub config: Map<String, Value>,
+    /// What it may use, where that is less than the host allows.
+    #[serde(default, skip_serializing_if = "BindingLimits::is_empty")]
+    pub limits: BindingLimits,
+}
+
+impl Binding {
+    /// A component with its configuration, within the limits of the host.
+    pub fn new(component: impl Into<String>, config: Map<String, Value>) -> Self {
+        Self { component: component.into(), config, limits: BindingLimits::default() }
+    }
 }
 
 /// A binding with everything that it stands for, ready to be used.
@@ -44,9 +56,15 @@ pub(crate) struct Bound {
     pub plugin: Arc<Version>,
     pub binding: Arc<Version>,
     pub config: Map<String, Value>,
+    pub gate: Arc<Gate>,
 }
 
 impl Bound {
+    /// What it is bound to.
+    pub fn id(&self) -> &str {
+        self.binding.key.resource_id.as_str()
+    }
+
     /// The binding's configuration with `overrides` over it, checked by the component's schema.
     pub fn config_with(&self, overrides: &Map<String, Value>) -> Result<Value, Error> {
         let mut config = self.config.clone();
@@ -166,6 +184,7 @@ impl Floret {
             )));
         }
         check_config(&component, &Value::Object(binding.config.clone()))?;
+        binding.limits.check(self.runtime.limits()).map_err(Error::invalid)?;
         let key = plugin_key(ResourceType::binding(), id)?;
         let metadata = BindingMetadata { component: binding.component.clone() };
         let metadata = Metadata::typed(TypedMetadata::Binding(metadata));
@@ -205,6 +224,12 @@ impl Floret {
         Ok(self.catalog.list(&query).await?)
     }
 
+    /// Something in the namespace `plugins` was published: look again at what is bound, and open indexes by it.
+    pub(crate) fn forget_bindings(&self) {
+        self.bindings_in_use.forget();
+        self.searchers.lock().clear();
+    }
+
     /// What is bound to `id`, loaded.
     pub(crate) async fn bound(&self, id: &str) -> Result<Arc<Bound>, Error> {
         let now = self.now();
@@ -227,11 +252,13 @@ impl Floret {
             }
             other => other?,
         };
-        let Binding { component, config } = parse_binding(&binding.content, &binding.version)?;
+        let Binding { component, config, limits } = parse_binding(&binding.content, &binding.version)?;
         let plugin = self.plugin_version(&component).await?;
-        let component = self.component(&plugin).await?;
+        let component = limits.apply(self.component(&plugin).await?);
         check_config(&component, &Value::Object(config.clone()))?;
-        let bound = Arc::new(Bound { component, plugin, binding: Arc::clone(&binding.version), config });
+        let gate = self.gate(&binding.version, component.digest()).await?;
+        let bound =
+            Arc::new(Bound { component, plugin, binding: Arc::clone(&binding.version), config, gate });
         let mut in_use = self.bindings_in_use.bound.lock();
         if self.bindings_in_use.generation.load(SeqCst) == generation {
             in_use.insert(id.to_owned(), (Arc::clone(&bound), now));
@@ -294,7 +321,7 @@ impl Floret {
             }
             for (id, config) in &built_in.bindings {
                 if self.head(&plugin_key(ResourceType::binding(), id)?).await?.is_none() {
-                    let binding = Binding { component: built_in.name.clone(), config: config.clone() };
+                    let binding = Binding::new(&*built_in.name, config.clone());
                     self.plugin_bind(id, binding).await?;
                 }
             }
@@ -334,7 +361,7 @@ fn is_replaced(installed: &str, ours: &semver::Version, shared: bool) -> bool {
 }
 
 /// Types that the host itself makes, so that nothing can be bound to them.
-const NOT_BOUND: [&str; 4] = ["dictionary", "search", "plugin", "binding"];
+const NOT_BOUND: [&str; 5] = ["dictionary", "search", "plugin", "binding", BREAKER_TYPE];
 
 pub(crate) fn contract_for(id: &str) -> Result<ContractKind, Error> {
     match id {

@@ -43,7 +43,7 @@ impl Floret {
         let bound = self.bound(POLICY_BINDING).await?;
         let config = bound.config_with(&Map::new())?.to_string();
         let profiles: Vec<PolicyProfile> = facts.iter().map(|fact| profile(fact)).collect();
-        let choices = bound.component.choose(&profiles, &config).await?;
+        let choices = self.guarded(&bound, bound.component.choose(&profiles, &config)).await?;
         let description = bound.component.description();
         let policy = format!("{}@{}", description.name, description.version);
         let decide = |(choice, profile): (Choice, &PolicyProfile)| {

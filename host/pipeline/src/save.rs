@@ -158,7 +158,7 @@ impl Floret {
         let is_new = matches!(outcome, Outcome::Appended(_));
         let version = Arc::clone(outcome.version());
         if is_new && version.key.namespace == Namespace::plugins() {
-            self.bindings_in_use.forget();
+            self.forget_bindings();
         }
         let value = match content {
             Held::Memory(bytes) => Cached::Head(self.snapshot(Arc::clone(&version), bytes)),
@@ -182,6 +182,7 @@ impl Floret {
             "corpus" => "a corpus is built from texts: use `floret corpus create`",
             "plugin" => "use `floret plugin install`",
             "binding" => "use `floret plugin bind`",
+            "breaker" => "use `floret plugin reset`",
             "search" => "use `floret build`",
             _ => {
                 let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
@@ -315,7 +316,7 @@ impl Floret {
             media_type: hashed.media_type.clone(),
             bytes: hashed.content.input_bytes(),
         };
-        let figures = bound.component.analyze(document, &config).await?;
+        let figures = self.guarded(&bound, bound.component.analyze(document, &config)).await?;
         Ok(LiteratureStatistics {
             word_count: figures.word_count,
             unique_words: figures.unique_words,

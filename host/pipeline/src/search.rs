@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::{Job, Output};
 use crate::figures::Figures;
+use crate::plugins::Bound;
 use crate::{Error, Floret};
 
 /// Most answers to one question; the index contract's own bound.
@@ -136,15 +137,20 @@ impl Floret {
         query: &Query,
         limit: u32,
     ) -> Result<Option<Vec<Hit>>, Error> {
-        let searcher = self.searcher(part).await?;
-        if !searcher.modes().contains(&query.mode()) {
+        let open = self.searcher(part).await?;
+        if !open.searcher.modes().contains(&query.mode()) {
             return Ok(None);
         }
-        Ok(Some(searcher.search(query.clone(), limit).await?))
+        let hits = open.searcher.search(query.clone(), limit);
+        let hits = match &open.bound {
+            Some(bound) => self.guarded(bound, hits).await?,
+            None => hits.await?,
+        };
+        Ok(Some(hits))
     }
 
     /// An index, opened by the very component that built it; the most recently used ones stay open.
-    async fn searcher(&self, index: &Version) -> Result<Arc<Searcher>, Error> {
+    async fn searcher(&self, index: &Version) -> Result<Arc<OpenIndex>, Error> {
         let component = index.build.as_ref().and_then(|build| build.component.as_ref());
         let Some(component) = component.filter(|component| component.contract.starts_with("floret:index@"))
         else {
@@ -161,16 +167,25 @@ impl Floret {
                 return Ok(found.1);
             }
         }
-        let plugin = self.catalog.version(&component.plugin).await?;
-        let plugin = plugin.ok_or_else(|| Error::not_found(&component.plugin))?;
-        let component = self.component(&plugin).await?;
-        let searcher = Arc::new(component.open_index(self.input("index", index).await?).await?);
+        // Within the limits of what is bound, as long as that is what built it.
+        let bound = self.bound(index.key.resource_type.as_str()).await.ok();
+        let bound = bound.filter(|bound| bound.component.digest() == component.digest);
+        let input = self.input("index", index).await?;
+        let searcher = match &bound {
+            Some(bound) => self.guarded(bound, bound.component.open_index(input)).await?,
+            None => {
+                let plugin = self.catalog.version(&component.plugin).await?;
+                let plugin = plugin.ok_or_else(|| Error::not_found(&component.plugin))?;
+                self.component(&plugin).await?.open_index(input).await?
+            }
+        };
+        let opened = Arc::new(OpenIndex { searcher, bound });
         let mut open = self.searchers.lock();
         if open.len() >= self.options.open_indexes_max.max(1) {
             open.remove(0);
         }
-        open.push((name, Arc::clone(&searcher)));
-        Ok(searcher)
+        open.push((name, Arc::clone(&opened)));
+        Ok(opened)
     }
 
     /// Put a composite search index together: no component, only pins, all built from one corpus content.
@@ -226,6 +241,13 @@ fn check_one_corpus(job: &Job<'_>) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// An index that waits for questions.
+pub(crate) struct OpenIndex {
+    searcher: Searcher,
+    /// What its component is bound to, if it still is.
+    bound: Option<Arc<Bound>>,
 }
 
 /// What one part answered to one question.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use floret_model::Digest;
+use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
 use crate::answers;
@@ -14,7 +15,7 @@ use crate::error::{Error, Site, Traces};
 use crate::input::Input;
 use crate::instance::Job;
 use crate::job::BuilderJob;
-use crate::limits::LimitKind;
+use crate::limits::{LimitKind, Limits};
 use crate::runtime::Shared;
 use crate::searcher::Searcher;
 
@@ -38,12 +39,16 @@ pub struct Built<S> {
 /// A loaded component. Cheap to call from many tasks at once: every job has a store of its own, and builders
 /// wait for one of [`Limits::instances_max`](crate::Limits::instances_max) turns.
 pub struct Component {
-    loaded: Arc<Loaded>,
+    pub(crate) loaded: Arc<Loaded>,
 }
 
 /// A component's parts, shared with the jobs under way.
 pub(crate) struct Loaded {
     pub(crate) shared: Arc<Shared>,
+    /// The runtime's, or narrower.
+    pub(crate) limits: Arc<Limits>,
+    /// Turns of its own for builders, beside those of all.
+    pub(crate) turns: Option<Arc<Semaphore>>,
     pub(crate) digest: Digest,
     pub(crate) size_bytes: u64,
     pub(crate) contract: Contract,
@@ -57,6 +62,7 @@ pub(crate) struct Loaded {
 }
 
 /// A component compiled and linked by its contract.
+#[derive(Clone)]
 pub(crate) enum Bound {
     Corpus(corpus::Pre<Job>),
     Index { build: index::Pre<Job>, query: index::Pre<Job> },
@@ -259,7 +265,7 @@ impl Loaded {
 
     fn job(self: &Arc<Self>, stage: &'static str, inputs: Vec<Input>) -> Result<BuilderJob, Error> {
         let site = self.site(stage);
-        let limit = self.shared.limits.inputs_max;
+        let limit = self.limits.inputs_max;
         if inputs.len() as u64 > limit {
             return Err(Error::Limit {
                 at: Box::new(site),

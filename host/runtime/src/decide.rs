@@ -54,7 +54,7 @@ pub(crate) async fn choose(
     if profiles.is_empty() {
         return Ok(Vec::new());
     }
-    let limits = &loaded.shared.limits;
+    let limits = &loaded.limits;
     let site = Arc::new(loaded.site("choose"));
     let deciders = &loaded.deciders;
     if let [profile] = profiles
@@ -70,7 +70,7 @@ pub(crate) async fn choose(
     }
     let (theirs, profiles, config) = (loaded.clone(), profiles.to_vec(), config.to_owned());
     on_query_thread(&loaded.shared, &site.clone(), move |cancelled| {
-        let timeout = theirs.shared.limits.query_timeout;
+        let timeout = theirs.limits.query_timeout;
         let deadline = Deadline::after(timeout, LimitKind::QueryTime, Some(cancelled));
         match &profiles[..] {
             [profile] => {
@@ -88,7 +88,7 @@ pub(crate) async fn choose(
 impl Loaded {
     fn decider(&self, site: &Arc<Site>, deadline: Deadline) -> Result<Decider, Error> {
         let pre = self.policy()?;
-        let limits = &self.shared.limits;
+        let limits = &self.limits;
         let _ticking = self.shared.engines.ticker.in_flight();
         let job = Job::new(site.clone(), Vec::new(), limits, deadline);
         let mut store = store(pre.engine(), limits, job);
@@ -113,10 +113,10 @@ impl Loaded {
         let answer = policy::choose(guest, store, profile, config);
         self.deciders.pace.learn(started.elapsed());
         // A trap leaves an instance in no known state: it is dropped here.
-        let answer = answer.map_err(|error| stopped(&error, site, &self.shared.limits, store.data_mut()))?;
+        let answer = answer.map_err(|error| stopped(&error, site, &self.limits, store.data_mut()))?;
         decider.decisions += 1;
         let mut idle = self.deciders.idle.lock();
-        if decider.decisions < DECISIONS_MAX && idle.len() < self.shared.limits.instances_max {
+        if decider.decisions < DECISIONS_MAX && idle.len() < self.limits.instances_max {
             idle.push(decider);
         }
         drop(idle);
@@ -136,7 +136,7 @@ impl Loaded {
         let _ticking = self.shared.engines.ticker.in_flight();
         let answer = policy::choose_many(&decider.guest, &mut decider.store, profiles, config);
         let job = decider.store.data_mut();
-        let answer = answer.map_err(|error| stopped(&error, site, &self.shared.limits, job))?;
+        let answer = answer.map_err(|error| stopped(&error, site, &self.limits, job))?;
         checked(answer, asked, site)
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use floret_model::Digest;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinError;
 use wasmtime::Store;
 
@@ -29,14 +30,18 @@ impl BuilderJob {
         self,
         work: impl FnOnce(&mut Running) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let shared = self.loaded.shared.clone();
-        let turn = shared.builders.clone().acquire_owned().await.expect("the semaphore is never closed");
+        // Its own turn first, so that who waits for it keeps none of all from others.
+        let own = match &self.loaded.turns {
+            Some(turns) => Some(turn(turns).await),
+            None => None,
+        };
+        let turn = turn(&self.loaded.shared.builders).await;
         let cancelled = Cancelled::default();
         let _cancel = CancelOnDrop(cancelled.clone());
         let site = self.site.clone();
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
-            let _turn = turn; // kept until the guest has ended, even if nobody waits for it
+            let _turns = (own, turn); // kept until the guest has ended, even if nobody waits for it
             span.in_scope(|| work(&mut Running::new(self, cancelled)))
         });
         task.await.unwrap_or_else(|error| Err(gone(error, &site)))
@@ -55,7 +60,7 @@ pub(crate) struct Running {
 impl Running {
     fn new(job: BuilderJob, cancelled: Cancelled) -> Self {
         let BuilderJob { loaded, site, inputs } = job;
-        let limits = &loaded.shared.limits;
+        let limits = &loaded.limits;
         let input_bytes = inputs.iter().map(|input| input.bytes.size_bytes()).sum();
         let deadline = Deadline::after(limits.call_timeout, LimitKind::CallTime, Some(cancelled));
         let job = Job::new(site.clone(), inputs, limits, deadline);
@@ -73,7 +78,7 @@ impl Running {
         self.call_ms = started.elapsed().as_secs_f64() * 1e3;
         let job = self.store.data_mut();
         answer
-            .map_err(|error| stopped(&error, &self.site, &shared.limits, job))?
+            .map_err(|error| stopped(&error, &self.site, &self.loaded.limits, job))?
             .map_err(|text| said(text, &self.site))
     }
 
@@ -118,13 +123,18 @@ impl Running {
     }
 }
 
+/// The next turn.
+async fn turn(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    Arc::clone(turns).acquire_owned().await.expect("the semaphore is never closed")
+}
+
 /// Run a search or a decision on a thread that may block, when it is its turn.
 pub(crate) async fn on_query_thread<T: Send + 'static>(
     shared: &Arc<Shared>,
     site: &Site,
     work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = shared.queries.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let turn = turn(&shared.queries).await;
     let cancelled = Cancelled::default();
     let _cancel = CancelOnDrop(cancelled.clone());
     let span = tracing::Span::current();

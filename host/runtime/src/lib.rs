@@ -13,6 +13,7 @@
 //! store that outlives its job, except for searchers, which stand for an opened index.
 
 mod answers;
+mod bounds;
 mod compiled;
 mod component;
 pub mod conformance;
@@ -33,6 +34,7 @@ mod searcher;
 mod sink;
 mod stopped;
 
+pub use bounds::Bounds;
 pub use component::{Built, Component};
 pub use contract::{
     CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,

@@ -40,7 +40,7 @@ pub struct Runtime {
 /// What every component of a runtime uses.
 pub(crate) struct Shared {
     pub(crate) engines: Engines,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) profile: String,
     /// Turns for builders.
     pub(crate) builders: Arc<Semaphore>,
@@ -74,7 +74,7 @@ impl Runtime {
             queries: Arc::new(Semaphore::new(limits.queries_max.min(Semaphore::MAX_PERMITS))),
             compiled_dir,
             compiling: Mutex::new(()),
-            limits,
+            limits: Arc::new(limits),
         };
         Ok(Arc::new(Self { shared: Arc::new(shared) }))
     }
@@ -154,6 +154,8 @@ impl Shared {
         let (description, modes) = describe::describe(self, &bound, &site)?;
         Ok(Loaded {
             shared: self.clone(),
+            limits: self.limits.clone(),
+            turns: None,
             digest,
             size_bytes: bytes.len() as u64,
             contract,

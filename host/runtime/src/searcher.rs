@@ -48,7 +48,7 @@ struct Instance {
 impl Searcher {
     pub(crate) async fn open(loaded: Arc<Loaded>, index: Input) -> Result<Self, Error> {
         loaded.index()?;
-        let searchers_max = loaded.shared.limits.searchers_max.min(Semaphore::MAX_PERMITS);
+        let searchers_max = loaded.limits.searchers_max.min(Semaphore::MAX_PERMITS);
         let opened = Arc::new(Opened {
             site: Arc::new(loaded.site("search")),
             index,
@@ -96,7 +96,7 @@ impl Searcher {
         let shared = &self.shared;
         shared.check(&query, limit)?;
         let turn = shared.turns.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let limits = &shared.loaded.shared.limits;
+        let limits = &shared.loaded.limits;
         let pace = &shared.paces[query.mode() as usize];
         let warm = pace.is_quick().then(|| shared.idle.lock().pop()).flatten();
         if let Some(instance) = warm {
@@ -145,7 +145,7 @@ impl Opened {
     /// A new instance that has read the index. Reading takes time: only on threads that may block.
     fn instance(&self, cancelled: Option<Cancelled>) -> Result<Instance, Error> {
         let shared = &self.loaded.shared;
-        let limits = &shared.limits;
+        let limits = &self.loaded.limits;
         let (_, pre) = self.loaded.index()?;
         let site = Arc::new(self.loaded.site("open"));
         let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, cancelled);
@@ -197,12 +197,12 @@ impl Opened {
             Ok(answer) => answer,
             // A trap leaves an instance in no known state: it is dropped here.
             Err(error) => {
-                return Err(stopped(&error, &self.site, &shared.limits, store.data_mut()));
+                return Err(stopped(&error, &self.site, &self.loaded.limits, store.data_mut()));
             }
         };
         // One that grows with every question would end at the limit: retire it at three quarters, between
         // two questions.
-        if store.data().memory_bytes() < shared.limits.memory_bytes_max / 4 * 3 {
+        if store.data().memory_bytes() < self.loaded.limits.memory_bytes_max / 4 * 3 {
             self.idle.lock().push(instance);
         }
         let hits = answer.map_err(|text| said(text, &self.site))?;

@@ -95,7 +95,7 @@ async fn bind(args: Bind, context: &mut Context) -> Result<()> {
     let config = given::config(args.set_file.as_deref(), &args.set)?;
     context
         .with_host(async |host, out, bars| {
-            let binding = Binding { component: args.component.clone(), config };
+            let binding = Binding::new(args.component.clone(), config);
             let saved = host.plugin_bind(&args.id, binding).await?;
             tell(host, &saved, args.cascade, out, bars).await
         })

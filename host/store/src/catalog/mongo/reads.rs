@@ -121,6 +121,8 @@ impl Home {
             for filter in filters {
                 let found =
                     self.heads.find(filter).with_options(options.clone()).projection(doc! { field: 1 });
+                // Without it the session would keep the level that the collection asks for.
+                let found = found.read_concern(ReadConcern::snapshot());
                 let mut found = found.session(&mut session).await?;
                 heads.extend(found.stream(&mut session).try_collect::<Vec<Document>>().await?);
             }
