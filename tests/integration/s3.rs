@@ -40,6 +40,7 @@ async fn m1_blobs_in_memory_keep_the_promises() {
         store: Arc::new(InMemory::new()),
         storage_type: StorageType::S3,
         place: "memory".to_owned(),
+        folder: None,
     };
     conformance(objects).await;
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use floret_cache::Cache;
-use floret_model::{Digest, Namespace, StorageType};
+use floret_model::{Digest, Namespace};
 use floret_pipeline::{BuiltIn, Cached, Floret, Parts};
 use floret_runtime::{Runtime, RuntimeConfig};
 use floret_store::{
@@ -126,9 +126,7 @@ pub(crate) async fn objects(settings: &Settings) -> Result<Objects> {
         return Ok(floret_store::open_objects(url, &section.options(cloud_env())).await?);
     }
     let folder = settings.data.join(BLOBS_FOLDER);
-    let place = folder.display().to_string();
-    let store = tokio::task::spawn_blocking(move || floret_store::local_objects(&folder)).await??;
-    Ok(Objects { store, storage_type: StorageType::Disk, place })
+    Ok(tokio::task::spawn_blocking(move || floret_store::local_folder(&folder)).await??)
 }
 
 /// What spares reads.

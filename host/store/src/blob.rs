@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use floret_model::{Codec, CompressionType, ContentLocation, Digest, StorageType};
+use floret_model::{Codec, CompressionType, ContentLocation, Digest, StorageType, TimestampMs};
 use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -19,6 +19,7 @@ use tokio::task::JoinError;
 use crate::catalog::{BlobRecord, BlobState, Catalog, Claim};
 use crate::objects::{Objects, explain};
 use crate::spool::{Spool, Spooled};
+use crate::unfinished::{self, Unfinished};
 use crate::{Clock, Error, codec};
 
 pub(crate) use moved::IN_MEMORY_BYTES;
@@ -75,6 +76,8 @@ pub struct BlobStore {
     storage_type: StorageType,
     /// Name of the object store in messages.
     place: String,
+    /// Of a local object store.
+    folder: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     options: BlobOptions,
     spool: Spool,
@@ -97,7 +100,7 @@ impl BlobStore {
         options: BlobOptions,
     ) -> Self {
         let place = objects.to_string();
-        Self::over(catalog, Objects { store: objects, storage_type, place }, clock, options)
+        Self::over(catalog, Objects { store: objects, storage_type, place, folder: None }, clock, options)
     }
 
     /// A blob store over what [`open_objects`](crate::open_objects) opened.
@@ -112,6 +115,7 @@ impl BlobStore {
             objects: objects.store,
             storage_type: objects.storage_type,
             place: objects.place,
+            folder: objects.folder,
             clock,
             spool: Spool::new(options.temporary_dir.clone()),
             options,
@@ -293,6 +297,21 @@ impl BlobStore {
             size_bytes,
             size_compressed: size_bytes,
             checksum: digest,
+        }
+    }
+
+    /// Remove what processes left behind that died while they wrote to a local folder before `before`, or only count it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) async fn remove_unfinished(
+        &self,
+        before: TimestampMs,
+        dry_run: bool,
+    ) -> Result<Unfinished, Error> {
+        match self.folder.clone() {
+            Some(folder) => off_the_workers(move || unfinished::remove(&folder, before, dry_run)).await,
+            None => Ok(Unfinished::default()),
         }
     }
 

@@ -17,6 +17,7 @@ mod objects;
 pub mod record;
 mod retention;
 mod spool;
+mod unfinished;
 mod verify;
 
 pub use blob::{BLOB_ROOT, BlobOptions, BlobStore, blob_path, read_inline};
@@ -30,7 +31,9 @@ pub use copy::{CopyEvent, CopyOptions, CopyReport, copy};
 pub use doctor::{Finding, PROBE_ROOT, Verdict, examine_catalog, examine_objects};
 pub use error::Error;
 pub use gc::{SweepReport, sweep};
-pub use objects::{Objects, ObjectsOptions, check_objects, install_crypto, local_objects, open_objects};
+pub use objects::{
+    Objects, ObjectsOptions, check_objects, install_crypto, local_folder, local_objects, open_objects,
+};
 pub use retention::{CleanupReport, KeepReason, Kept, LogEntry, Retained, RetentionPolicy, cleanup, retain};
 pub use spool::{SpoolReader, Spooled};
 pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

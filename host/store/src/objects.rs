@@ -12,7 +12,7 @@ mod clouds;
 mod explain;
 mod put;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
@@ -85,6 +85,8 @@ pub struct Objects {
     pub storage_type: StorageType,
     /// Its name in messages, e.g. `s3://texts/one at http://127.0.0.1:9000`.
     pub place: String,
+    /// The folder, of a local one.
+    pub folder: Option<PathBuf>,
 }
 
 /// Open what a URL names, and see with one request that it is there and lets us in: within 10 s.
@@ -105,14 +107,18 @@ pub async fn open_objects(url: &str, options: &ObjectsOptions) -> Result<Objects
 
 fn build(url: &str, options: &ObjectsOptions) -> Result<Objects, Error> {
     if !url.contains("://") {
-        return local(Path::new(url));
+        return local_folder(Path::new(url));
     }
     let parsed = Url::parse(url).map_err(|error| refused(url, error.to_string(), FORMS))?;
-    let remote =
-        |store: Arc<dyn ObjectStore>, place: String| Objects { store, storage_type: StorageType::S3, place };
+    let remote = |store: Arc<dyn ObjectStore>, place: String| Objects {
+        store,
+        storage_type: StorageType::S3,
+        place,
+        folder: None,
+    };
     match parsed.scheme() {
         "file" => match parsed.to_file_path() {
-            Ok(folder) => local(&folder),
+            Ok(folder) => local_folder(&folder),
             Err(()) => Err(refused(url, "it names no local folder", "write file:///FOLDER")),
         },
         "s3" => {
@@ -177,9 +183,14 @@ pub fn local_objects(folder: &Path) -> Result<Arc<dyn ObjectStore>, Error> {
     Ok(Arc::new(opened.with_fsync(true)))
 }
 
-fn local(folder: &Path) -> Result<Objects, Error> {
+/// [`local_objects`], and what it is called.
+///
+/// # Errors
+/// As [`local_objects`].
+pub fn local_folder(folder: &Path) -> Result<Objects, Error> {
     let store = local_objects(folder)?;
-    Ok(Objects { store, storage_type: StorageType::Disk, place: folder.display().to_string() })
+    let (place, folder) = (folder.display().to_string(), Some(folder.to_owned()));
+    Ok(Objects { store, storage_type: StorageType::Disk, place, folder })
 }
 
 fn bucket_and_prefix<'a>(url: &str, parsed: &'a Url) -> Result<(&'a str, &'a str), Error> {

@@ -195,6 +195,13 @@ pub async fn cleanup(
         Ok(swept) => report.sweep = swept,
         Err(error) => note(&mut report, &error),
     }
+    match blobs.remove_unfinished(now.minus_ms(grace_ms), dry_run).await {
+        Ok(unfinished) => {
+            report.sweep.orphans += unfinished.files;
+            report.sweep.freed_bytes += unfinished.bytes;
+        }
+        Err(error) => note(&mut report, &error),
+    }
     Ok(report)
 }
 
