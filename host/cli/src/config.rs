@@ -1,6 +1,6 @@
 //! The configuration: what can be set, and what it is unless it is set.
 
-mod amount;
+pub(crate) mod amount;
 #[cfg(test)]
 mod example;
 mod layers;
