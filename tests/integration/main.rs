@@ -30,6 +30,7 @@ mod places;
 mod s3;
 mod searching;
 mod serve;
+mod swaps;
 mod tidy;
 mod trees;
 mod versions;

@@ -166,6 +166,11 @@ impl Floret {
         self.content(&version).await
     }
 
+    /// Longest component that is taken, in bytes.
+    pub fn component_bytes_max(&self) -> u64 {
+        self.runtime.limits().component_bytes_max
+    }
+
     /// Bind a component to a resource type, to `literature` (its statistics) or to `policy`. The same binding
     /// again is no new version. What it builds is not rebuilt here.
     ///

@@ -47,6 +47,20 @@ pub(crate) async fn taken(host: &Floret, headers: &HeaderMap, body: Body) -> Res
     Ok(Content::Bytes(held.into()))
 }
 
+/// A body that is taken whole.
+pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Bytes, Problem> {
+    let announced = header_text(headers, &CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > bytes_max) {
+        return Err(Problem::too_large(bytes_max));
+    }
+    let mut pieces = Pieces::of(body, bytes_max, BODY_TIMEOUT);
+    let mut held = Vec::new();
+    while let Some(piece) = pieces.next().await? {
+        held.extend_from_slice(&piece);
+    }
+    Ok(held.into())
+}
+
 async fn spooled(host: &Floret, begun: Bytes, mut pieces: Pieces) -> Result<Content, Problem> {
     let _turn = LARGE_AT_ONCE.acquire().await.expect("the semaphore is never closed");
     let (sender, receiver) = mpsc::channel(PIECES_MAX);

@@ -1,14 +1,18 @@
 //! What a request says: names in its path, parameters, conditions.
 
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, Path, Query};
-use axum::http::HeaderMap;
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use floret_model::{Digest, ResourceKey, Seq};
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+
+/// Longest JSON document that is taken: the default of axum.
+const JSON_BYTES_MAX: u64 = 2 << 20;
 
 /// The resource that a path names. Each part is percent-decoded once: a `/` in an id is written `%2F`, and what a part
 /// decodes to is never decoded again, nor is a path of any file made of it.
@@ -35,6 +39,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(parameters) = query.map_err(|error: QueryRejection| Problem::invalid(error.body_text()))?;
         Ok(Self(parameters))
+    }
+}
+
+/// A JSON document in the body, up to 2 MB.
+pub(crate) struct Posted<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let posted = Json::<T>::from_request(request, state).await;
+        posted.map(|Json(document)| Self(document)).map_err(|error: JsonRejection| match &error {
+            JsonRejection::MissingJsonContentType(_) => Problem::unsupported_media_type(
+                "expected a JSON document, and `content-type: application/json`",
+            ),
+            _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(JSON_BYTES_MAX),
+            _ => Problem::invalid(error.body_text()),
+        })
     }
 }
 

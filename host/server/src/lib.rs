@@ -1,14 +1,18 @@
 //! Floret over HTTP: a host that runs on, saves and reads versions for others, follows what other hosts publish and
 //! cleans up by the clock.
 //!
-//! Entry point: [`serve`]. `versions` has the resources, `health` the probes, `problem` is the one place that makes
+//! Entry point: [`serve`]. `versions` has the resources, `search` the questions, `cascades` what follows from a change, `plugins`
+//! components and bindings, `health` the probes, `problem` is the one place that makes
 //! statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
 //! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
+mod cascades;
 mod content;
 mod given;
 mod health;
+mod plugins;
 mod problem;
+mod search;
 mod supervise;
 mod versions;
 
@@ -22,7 +26,7 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post, put};
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -120,14 +124,27 @@ fn app(host: Arc<Floret>) -> Router {
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
-        .route(
-            "/v1/{namespace}/{type}/{id}",
-            get(versions::get).put(versions::put).route_layer(bounded.clone()),
-        )
-        .route("/v1/{namespace}/{type}/{id}/log", get(versions::log).route_layer(bounded))
+        .merge(resources().route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
+}
+
+fn resources() -> Router<Arc<Floret>> {
+    Router::new()
+        .route("/v1/{namespace}/{type}/{id}", get(versions::get).put(versions::put))
+        .route("/v1/{namespace}/{type}/{id}/log", get(versions::log))
+        .route("/v1/{namespace}/{type}/{id}/document", get(versions::about))
+        .route("/v1/{namespace}/{type}/{id}/why", get(search::why))
+        .route("/v1/resources", get(search::list))
+        .route("/v1/search", get(search::search))
+        .route("/v1/plans", post(cascades::plan))
+        .route("/v1/cascades", post(cascades::cascade))
+        .route("/v1/plugins", get(plugins::list))
+        .route("/v1/plugins/{name}", get(plugins::inspect).put(plugins::install))
+        .route("/v1/bindings", get(plugins::bindings))
+        .route("/v1/bindings/{type}", put(plugins::bind))
+        .route("/v1/breakers/{type}", delete(plugins::reset))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.
@@ -144,7 +161,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, /v1/NAMESPACE/TYPE/ID/log, /healthz or /readyz; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log or /why behind it, /v1/resources, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz or /readyz; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

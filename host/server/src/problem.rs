@@ -41,6 +41,11 @@ impl Problem {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, code: "too_large", detail }
     }
 
+    pub fn unsupported_media_type(detail: &str) -> Self {
+        let (status, code) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
+        Self { status, code, detail: detail.to_owned() }
+    }
+
     pub fn silent(after: Duration) -> Self {
         Self::timed_out(format!("no byte of the body came for {} s; send it again", after.as_secs()))
     }

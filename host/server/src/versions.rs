@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use floret_model::{ResourceKey, Seq, Version};
-use floret_pipeline::{Error, Floret, Freshness, IfLatest, LARGE_BYTES, SaveRequest, Selector, VersionEntry};
+use floret_pipeline::{
+    Error, Floret, Freshness, IfLatest, LARGE_BYTES, SaveRequest, Selector, VersionDocument, VersionEntry,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -157,6 +159,16 @@ pub(crate) async fn get(
     Ok((about, what, [(CONTENT_LENGTH, HeaderValue::from(size_bytes))], body).into_response())
 }
 
+/// All that is known of a version beside its bytes.
+pub(crate) async fn about(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    Parameters(which): Parameters<Which>,
+) -> Result<Json<VersionDocument>, Problem> {
+    let found = host.find(&key, &which.selector()?, which.freshness()?).await?;
+    Ok(Json(host.document(found.version()).await?))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
@@ -178,7 +190,7 @@ pub(crate) async fn log(
     Ok(Json(log.iter().map(|version| VersionEntry::of(version)).collect()))
 }
 
-fn document(version: &Version) -> Value {
+pub(crate) fn document(version: &Version) -> Value {
     json!({
         "namespace": version.key.namespace,
         "resource_type": version.key.resource_type,

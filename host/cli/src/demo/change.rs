@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use floret_model::{Fate, ResourceKey};
+use floret_pipeline::SearchMode;
 use floret_store::ListQuery;
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use super::texts::Text;
 use super::{MASTER, Story, key};
 use crate::out::count;
 use crate::report;
-use crate::verbs::search::{Mode, queries};
 
 /// The text that the story changes.
 const CHANGED: &str = "lincoln-1863";
@@ -44,7 +44,8 @@ pub(super) async fn new_word(story: &mut Story<'_>, texts: &[Text]) -> Result<()
         count(untouched),
         count(derived),
     ))?;
-    let found = story.host.search_any(&key(super::TRIE)?, &queries(Mode::Exact, NEW_WORD, None), 1).await?;
+    let found =
+        story.host.search_any(&key(super::TRIE)?, &SearchMode::Exact.queries(NEW_WORD, None)?, 1).await?;
     let seen = if found.hits.is_empty() { "is not" } else { "is" };
     story.figures(&format!("{NEW_WORD:?} {seen} in {} now", found.index))?;
     why(story).await

@@ -3,11 +3,11 @@
 use std::time::Instant;
 
 use anyhow::Result;
+use floret_pipeline::SearchMode;
 use serde_json::json;
 
 use super::{SEARCH, SEMANTIC, Story, TRIE, key, since};
 use crate::out::{Cell, Table, Tone};
-use crate::verbs::search::{Mode, queries};
 
 /// Answers that are asked for.
 const LIMIT: u32 = 10;
@@ -21,17 +21,17 @@ pub(super) async fn ask(story: &mut Story<'_>) -> Result<()> {
         "each asked twice: the first opens the index in its sandbox, the second is timed",
     )?;
     let asked = [
-        (TRIE, Mode::Exact, "liberty", None),
-        (TRIE, Mode::Prefix, "democra", None),
-        (TRIE, Mode::Fuzzy, "goverment", Some(2)),
-        (SEMANTIC, Mode::Semantic, "freedom", None),
-        (SEARCH, Mode::Any, "prosperty", Some(1)),
+        (TRIE, SearchMode::Exact, "liberty", None),
+        (TRIE, SearchMode::Prefix, "democra", None),
+        (TRIE, SearchMode::Fuzzy, "goverment", Some(2)),
+        (SEMANTIC, SearchMode::Semantic, "freedom", None),
+        (SEARCH, SearchMode::Any, "prosperty", Some(1)),
     ];
     let mut table = Table::new(&["index", "how", "what", "answers", "first", "again"]);
     let mut kept = Vec::new();
     for (index, mode, text, distance) in asked {
         let index = key(index)?;
-        let queries = queries(mode, text, distance);
+        let queries = mode.queries(text, distance)?;
         let started = Instant::now();
         story.host.search_any(&index, &queries, LIMIT).await?;
         let first_ms = since(started);
@@ -40,9 +40,9 @@ pub(super) async fn ask(story: &mut Story<'_>) -> Result<()> {
         let again_ms = since(started);
         let words: Vec<&str> = answer.hits.iter().map(|hit| hit.word.as_str()).collect();
         let how = match (mode, distance) {
-            (Mode::Fuzzy, Some(distance)) => format!("fuzzy {distance}"),
-            (Mode::Any, _) => "fuzzy + semantic".to_owned(),
-            (mode, _) => format!("{mode:?}").to_lowercase(),
+            (SearchMode::Fuzzy, Some(distance)) => format!("fuzzy {distance}"),
+            (SearchMode::Any, _) => "fuzzy + semantic".to_owned(),
+            (mode, _) => mode.to_string(),
         };
         table.row(vec![
             Cell::text(&index).tone(Tone::Name),

@@ -1,10 +1,8 @@
 use anyhow::Result;
 use clap::ValueEnum;
-use floret_model::{ResourceKey, ResourceType};
-use floret_pipeline::SearchAnswer;
-use floret_runtime::Query;
+use floret_model::ResourceKey;
+use floret_pipeline::{SearchAnswer, SearchMode};
 
-use crate::given::usage;
 use crate::out::{Cell, Out, Table, Tone};
 use crate::run::Context;
 
@@ -47,35 +45,21 @@ pub(crate) enum Mode {
     Any,
 }
 
-/// The questions that a mode asks. Without a distance, words of up to five characters may differ by one, longer ones by two.
-pub(crate) fn queries(mode: Mode, text: &str, distance: Option<u8>) -> Vec<Query> {
-    let text = || text.to_owned();
-    let distance = distance.unwrap_or(if text().chars().count() <= 5 { 1 } else { 2 });
-    let fuzzy = || Query::Fuzzy { text: text(), distance };
-    match mode {
-        Mode::Exact => vec![Query::Exact(text())],
-        Mode::Prefix => vec![Query::Prefix(text())],
-        Mode::Fuzzy => vec![fuzzy()],
-        Mode::Semantic => vec![Query::Semantic(text())],
-        Mode::Any => vec![fuzzy(), Query::Semantic(text())],
-    }
-}
-
-fn default_mode(key: &ResourceKey, distance: Option<u8>) -> Mode {
-    match key.resource_type.as_str() {
-        _ if key.resource_type == ResourceType::search() => Mode::Any,
-        _ if distance.is_some() => Mode::Fuzzy,
-        "semantic" => Mode::Semantic,
-        _ => Mode::Exact,
+impl From<Mode> for SearchMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Exact => Self::Exact,
+            Mode::Prefix => Self::Prefix,
+            Mode::Fuzzy => Self::Fuzzy,
+            Mode::Semantic => Self::Semantic,
+            Mode::Any => Self::Any,
+        }
     }
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
-    let mode = args.mode.unwrap_or_else(|| default_mode(&args.key, args.distance));
-    if args.distance.is_some() && !matches!(mode, Mode::Fuzzy | Mode::Any) {
-        return Err(usage("--distance is for --mode fuzzy and any"));
-    }
-    let queries = queries(mode, &args.text, args.distance);
+    let mode = args.mode.map_or_else(|| SearchMode::usual(&args.key, args.distance), SearchMode::from);
+    let queries = mode.queries(&args.text, args.distance)?;
     context
         .with_host(async |host, out, _| {
             let answer = host.search_any(&args.key, &queries, args.limit).await?;
@@ -108,27 +92,4 @@ pub(crate) fn hits(answer: &SearchAnswer, merged: bool) -> Table {
         ]);
     }
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn m17_the_mode_follows_the_index() {
-        let mode = |key: &str, distance| default_mode(&key.parse().expect("a key"), distance);
-        assert_eq!(mode("search/x", None), Mode::Any);
-        assert_eq!(mode("trie/x", None), Mode::Exact);
-        assert_eq!(mode("trie/x", Some(1)), Mode::Fuzzy);
-        assert_eq!(mode("semantic/x", None), Mode::Semantic);
-    }
-
-    #[test]
-    fn longer_words_may_differ_more() {
-        let fuzzy = |text: &str, distance| match queries(Mode::Fuzzy, text, distance).as_slice() {
-            [Query::Fuzzy { distance, .. }] => *distance,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!((fuzzy("union", None), fuzzy("liberty", None), fuzzy("union", Some(2))), (1, 2, 2));
-    }
 }

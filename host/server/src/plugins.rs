@@ -1,0 +1,105 @@
+//! Components and bindings: looked at, installed and swapped while the host runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use floret_model::{ResourceKey, Version};
+use floret_pipeline::{Binding, Breaker, Floret, Inspected, Saved, VersionEntry};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::content::whole;
+use crate::given::{Parameters, Posted};
+use crate::problem::Problem;
+use crate::versions::{Nothing, document};
+
+/// The components that are installed, by name.
+pub(crate) async fn list(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+) -> Result<Json<Vec<VersionEntry>>, Problem> {
+    Ok(Json(host.plugins().await?.iter().map(|version| VersionEntry::of(version)).collect()))
+}
+
+/// What an installed component needs and offers.
+pub(crate) async fn inspect(
+    State(host): State<Arc<Floret>>,
+    Path(name): Path<String>,
+    _: Parameters<Nothing>,
+) -> Result<Json<Inspected>, Problem> {
+    let component = host.plugin_bytes(&name).await?;
+    Ok(Json(host.plugin_inspect(component).await?))
+}
+
+/// Install the body, a component, under a name: 201 with what was saved, or 200 where it is what is installed.
+pub(crate) async fn install(
+    State(host): State<Arc<Floret>>,
+    Path(name): Path<String>,
+    _: Parameters<Nothing>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let component = whole(&headers, body, host.component_bytes_max()).await?;
+    swapped(&host, host.plugin_install(Some(&name), component).await?).await
+}
+
+/// A binding as it stands.
+#[derive(Serialize)]
+pub(crate) struct Bound {
+    #[serde(flatten)]
+    binding: Binding,
+    seq: floret_model::Seq,
+    /// The breaker of its component, if it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<Breaker>,
+}
+
+/// What is bound, by type.
+pub(crate) async fn bindings(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+) -> Result<Json<BTreeMap<String, Bound>>, Problem> {
+    let mut breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
+    let bindings = host.bindings().await?.into_iter().map(|(id, binding, version)| {
+        let breaker = breakers.remove(&id);
+        (id, Bound { binding, seq: version.seq, breaker })
+    });
+    Ok(Json(bindings.collect()))
+}
+
+/// Bind a component: 201 with what was saved, or 200 where it is so bound. Calls under way end on the one before.
+pub(crate) async fn bind(
+    State(host): State<Arc<Floret>>,
+    Path(id): Path<String>,
+    _: Parameters<Nothing>,
+    Posted(binding): Posted<Binding>,
+) -> Result<Response, Problem> {
+    swapped(&host, host.plugin_bind(&id, binding).await?).await
+}
+
+/// Close the breaker of what is bound.
+pub(crate) async fn reset(
+    State(host): State<Arc<Floret>>,
+    Path(id): Path<String>,
+    _: Parameters<Nothing>,
+) -> Result<StatusCode, Problem> {
+    host.reset_breaker(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What was saved, and how much is to be rebuilt for it: `POST /v1/cascades` with its key does.
+async fn swapped(host: &Floret, saved: Saved) -> Result<Response, Problem> {
+    let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let version: &Version = &saved.version;
+    let dependents: Vec<ResourceKey> =
+        host.plan(std::slice::from_ref(&version.key)).await?.steps.into_iter().map(|step| step.key).collect();
+    let mut document = document(version);
+    document["key"] = json!(version.key);
+    document["dependents"] = json!(dependents);
+    Ok((status, Json(document)).into_response())
+}

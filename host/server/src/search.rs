@@ -1,0 +1,88 @@
+//! Asking indexes, and looking for resources.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use floret_model::{Namespace, ResourceKey, ResourceType};
+use floret_pipeline::{Floret, ListQuery, SearchAnswer, SearchMode, VersionEntry, Why};
+use serde::{Deserialize, Serialize};
+
+use crate::given::{Named, Parameters};
+use crate::problem::Problem;
+use crate::versions::Nothing;
+
+/// Answers unless the request says how many.
+const HITS: u32 = 10;
+/// Resources on a page unless the request says how many, and at most.
+const PAGE: usize = 100;
+const PAGE_MAX: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Question {
+    index: ResourceKey,
+    text: String,
+    mode: Option<SearchMode>,
+    distance: Option<u8>,
+    limit: Option<u32>,
+}
+
+/// The best answers of an index.
+pub(crate) async fn search(
+    State(host): State<Arc<Floret>>,
+    Parameters(question): Parameters<Question>,
+) -> Result<Json<SearchAnswer>, Problem> {
+    let Question { index, text, mode, distance, limit } = question;
+    let mode = mode.unwrap_or_else(|| SearchMode::usual(&index, distance));
+    let queries = mode.queries(&text, distance)?;
+    Ok(Json(host.search_any(&index, &queries, limit.unwrap_or(HITS)).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listing {
+    namespace: Option<Namespace>,
+    #[serde(rename = "type")]
+    resource_type: Option<ResourceType>,
+    prefix: Option<String>,
+    after: Option<ResourceKey>,
+    limit: Option<usize>,
+}
+
+/// A page of latest versions.
+#[derive(Serialize)]
+pub(crate) struct Listed {
+    resources: Vec<VersionEntry>,
+    /// What to give as `after` for the next page; absent on the last.
+    next_after: Option<String>,
+}
+
+/// Latest versions, sorted by key.
+pub(crate) async fn list(
+    State(host): State<Arc<Floret>>,
+    Parameters(listing): Parameters<Listing>,
+) -> Result<Json<Listed>, Problem> {
+    let Listing { namespace, resource_type, prefix, after, limit } = listing;
+    let limit = limit.unwrap_or(PAGE);
+    if !(1..=PAGE_MAX).contains(&limit) {
+        return Err(Problem::invalid(format!("limit={limit} cannot be used: expected 1 to {PAGE_MAX}")));
+    }
+    if prefix.is_some() && resource_type.is_none() {
+        return Err(Problem::invalid("prefix is of the ids of one type: give type, too"));
+    }
+    let id_prefix = prefix.filter(|prefix| !prefix.is_empty());
+    let found = host.list(&ListQuery { namespace, resource_type, id_prefix, after, limit }).await?;
+    let next_after = found.last().filter(|_| found.len() == limit).map(|last| last.key.to_string());
+    let resources = found.iter().map(|version| VersionEntry::of(version)).collect();
+    Ok(Json(Listed { resources, next_after }))
+}
+
+/// Why a resource is as it is: what built it, from what, and which of its inputs are newer by now.
+pub(crate) async fn why(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    _: Parameters<Nothing>,
+) -> Result<Json<Why>, Problem> {
+    Ok(Json(host.why(&key).await?))
+}
