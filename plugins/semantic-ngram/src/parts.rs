@@ -24,7 +24,7 @@ use crate::vector::{FNV_OFFSET, fnv};
 const MAGIC: &[u8; 8] = b"FLORETSP";
 const PREFIX_BYTES: usize = 24;
 
-/// Most parts: so many machines have processors for, and beyond them only reading is added.
+/// Most parts. Each one more reads everything once more, and most machines have few processors to spare.
 const PARTS_MAX: u64 = 4;
 
 /// Words of a part at least: their vectors take some 20 ms, a part's start less than one.
@@ -88,12 +88,15 @@ pub fn merge(
     let fingerprint = fingerprint(corpora, config);
     let pieces = parts.iter().enumerate().map(|(at, input)| {
         let expected = prefix(at as u32, parts.len() as u32, fingerprint);
-        Piece::open(input, &expected, config)
-            .map_err(|what| Error::InvalidInput(format!("{} {at} is not part {at} of this build: {what}", input.role())))
+        Piece::open(input, &expected, config).map_err(|what| {
+            Error::InvalidInput(format!("{} {at} is not part {at} of this build: {what}", input.role()))
+        })
     });
     let pieces: Vec<_> = pieces.collect::<Result<_, _>>()?;
     if pieces.is_empty() {
-        return Err(Error::InvalidInput("there are no parts: expected those of this build, in their order".into()));
+        return Err(Error::InvalidInput(
+            "there are no parts: expected those of this build, in their order".into(),
+        ));
     }
     let words_len = pieces.iter().map(|piece| piece.header.words_len).sum();
     let text_len = pieces.iter().map(|piece| piece.header.text_len).sum();

@@ -127,7 +127,8 @@ fn bytes_are_the_same_everywhere() {
 
 /// Many words, so that a build is split; counts that words_max tells apart.
 fn large_corpus() -> String {
-    let mut words: Vec<_> = (0..60_000u32).map(|n| format!("w{:x}\u{e4}{n}", n.wrapping_mul(2_654_435_761))).collect();
+    let mut words: Vec<_> =
+        (0..60_000u32).map(|n| format!("w{:x}\u{e4}{n}", n.wrapping_mul(2_654_435_761))).collect();
     words.sort_unstable();
     words.iter().enumerate().map(|(at, word)| format!("{word}\t{}\n", at % 97 + 1)).collect()
 }
