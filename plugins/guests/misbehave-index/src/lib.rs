@@ -70,7 +70,7 @@ impl IndexBuilder for Misbehave {
             }
             Mode::PartTrap | Mode::PartInvalidInput | Mode::PartLoop => endless(),
             Mode::PartWrite => commit(Mode::Write, out)?,
-            Mode::PartLarge => out.write(&[b'x'; 3 << 20]),
+            Mode::PartLarge => (0..48).for_each(|_| out.write(&[b'x'; 1 << 16])),
             Mode::PartsDiffer => out.write(b"something else "),
             _ => out.write(format!("{part}/{parts} ").as_bytes()),
         }
