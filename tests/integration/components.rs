@@ -169,7 +169,7 @@ async fn m16_bad_indexes_fail_when_they_are_asked_and_nobody_else_does() {
         misbehaving_index(&host, mode).await;
         let error = host.search(&key("misbehaving/x"), &question, 10).await.unwrap_err();
         assert!(matches!(error, Error::Plugin(_)), "{mode}: {error}");
-        assert_told(&error, &["misbehave-index@0.1.0 (floret:index@0.1.0)"]);
+        assert_told(&error, &["misbehave-index@0.1.0 (floret:index@0.2.0)"]);
         assert_told(&error, words);
         let answer = host.search(&key("search/all"), &question, 10).await.unwrap();
         assert_eq!(answer.hits[0].word, "engine", "{mode}");
@@ -227,7 +227,7 @@ async fn what_is_no_component_of_ours_is_not_installed() {
         (
             "a contract of the future",
             wat(r#"(component (instance $i) (export "floret:index/builder@0.9.0" (instance $i)))"#),
-            &["exports floret:index", "this host speaks floret:index@0.1.0"],
+            &["exports floret:index", "this host speaks floret:index@0.1.0, floret:index@0.2.0"],
         ),
     ] {
         let error = host.plugin_install(Some("new"), bytes.clone()).await.unwrap_err();

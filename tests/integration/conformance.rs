@@ -60,5 +60,8 @@ fn no_built_in_component_imports_anything_of_wasi() {
             assert!(import.as_str().unwrap().starts_with("floret:types/"), "{name} imports {import}");
         }
         assert_eq!(inspected["name"], name);
+        let splits = ["trie-fst", "semantic-ngram"].contains(&name);
+        let contract = inspected["contract"].as_str().unwrap();
+        assert_eq!(contract == "floret:index@0.2.0", splits, "{name} has the contract {contract}");
     }
 }

@@ -9,6 +9,7 @@ mod promises;
 mod servers;
 mod test;
 mod venv;
+mod wit;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +34,8 @@ enum Verb {
     Servers,
     /// Everything that is checked before a change lands.
     Test,
+    /// Check that published contracts stay as they are and new ones only add.
+    Wit(wit::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,5 +46,6 @@ fn main() -> anyhow::Result<()> {
         Verb::Promises(options) => promises::run(&options),
         Verb::Servers => servers::run(),
         Verb::Test => test::run(),
+        Verb::Wit(options) => wit::run(&options),
     }
 }

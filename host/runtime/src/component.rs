@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use wasmtime::Engine;
 use crate::answers;
 use crate::contract::{
     Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, StatisticValue,
-    TextStatistics, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
+    TextStatistics, corpus_v0_1 as corpus, index, policy_v0_1 as policy,
 };
 use crate::decide::{self, Deciders};
 use crate::error::{Error, Site, Traces};
@@ -16,6 +17,7 @@ use crate::input::Input;
 use crate::instance::Job;
 use crate::job::BuilderJob;
 use crate::limits::{LimitKind, Limits};
+use crate::parts;
 use crate::runtime::Shared;
 use crate::searcher::Searcher;
 
@@ -28,13 +30,18 @@ pub struct Built<S> {
     pub digest: Digest,
     /// Its figures.
     pub statistics: S,
-    /// How long the guest ran, instantiation included, in milliseconds of the wall clock.
+    /// How long the guest ran, instantiation included, in milliseconds of the wall clock; of a build in parts the
+    /// sum of all its calls.
     pub call_ms: f64,
     /// Length of all inputs together.
     pub input_bytes: u64,
-    /// Linear memory that it had at the end, in bytes; it never shrinks, so this is its peak.
+    /// Linear memory that it had at the end, in bytes; it never shrinks, so this is its peak. Of a build in parts
+    /// that of the largest.
     pub memory_bytes: u64,
 }
+
+/// What an index builder counts, by name.
+pub type IndexStatistics = Vec<(String, StatisticValue)>;
 
 /// A loaded component. Cheap to call from many tasks at once: every job has a store of its own, and builders
 /// wait for one of [`Limits::instances_max`](crate::Limits::instances_max) turns.
@@ -65,7 +72,7 @@ pub(crate) struct Loaded {
 #[derive(Clone)]
 pub(crate) enum Bound {
     Corpus(corpus::Pre<Job>),
-    Index { build: index::Pre<Job>, query: index::Pre<Job> },
+    Index { build: index::Pre, query: index::Pre },
     Policy(policy::Pre<Job>),
 }
 
@@ -91,6 +98,10 @@ impl Bound {
 impl Component {
     pub(crate) fn new(loaded: Loaded) -> Self {
         Self { loaded: Arc::new(loaded) }
+    }
+
+    pub(crate) fn loaded(&self) -> &Arc<Loaded> {
+        &self.loaded
     }
 
     /// SHA-256 of its file.
@@ -186,25 +197,17 @@ impl Component {
         .await
     }
 
-    /// Build a search index of corpora.
+    /// Build a search index of corpora: in parts, which run at the same time, where the component splits it. The
+    /// result is the same either way.
     ///
     /// # Errors
-    /// As [`build_corpus`](Self::build_corpus).
+    /// As [`build_corpus`](Self::build_corpus); [`Error::Malformed`] for a number of parts beyond 1 to 1,024.
     pub async fn build_index(
         &self,
         corpora: Vec<Input>,
         config: &str,
-    ) -> Result<Built<Vec<(String, StatisticValue)>>, Error> {
-        let config = config.to_owned();
-        let job = self.loaded.job("build", corpora)?;
-        job.run(move |running| {
-            let loaded = running.loaded.clone();
-            let (pre, _) = loaded.index()?;
-            let statistics = running.call(|store| index::build(pre, store, &config))?;
-            answers::check_statistics(&statistics).map_err(|text| running.malformed(text))?;
-            Ok(running.built(statistics))
-        })
-        .await
+    ) -> Result<Built<IndexStatistics>, Error> {
+        parts::build(&self.loaded, corpora, config).await
     }
 
     /// Open an index that this very component built, for many searches.
@@ -233,8 +236,8 @@ impl Loaded {
         format!("{}@{}", self.description.name, self.description.version)
     }
 
-    pub(crate) fn site(&self, stage: &'static str) -> Site {
-        Site { component: self.label(), contract: Some(self.contract.clone()), stage }
+    pub(crate) fn site(&self, stage: impl Into<Cow<'static, str>>) -> Site {
+        Site { component: self.label(), contract: Some(self.contract.clone()), stage: stage.into() }
     }
 
     pub(crate) fn corpus(&self) -> Result<&corpus::Pre<Job>, Error> {
@@ -245,7 +248,7 @@ impl Loaded {
     }
 
     /// Its build and its query side.
-    pub(crate) fn index(&self) -> Result<(&index::Pre<Job>, &index::Pre<Job>), Error> {
+    pub(crate) fn index(&self) -> Result<(&index::Pre, &index::Pre), Error> {
         match &self.bound {
             Bound::Index { build, query } => Ok((build, query)),
             _ => Err(self.wrong_contract(ContractKind::Index)),
@@ -263,7 +266,11 @@ impl Loaded {
         Error::WrongContract { at: Box::new(self.site("call")), expected: expected.package() }
     }
 
-    fn job(self: &Arc<Self>, stage: &'static str, inputs: Vec<Input>) -> Result<BuilderJob, Error> {
+    pub(crate) fn job(
+        self: &Arc<Self>,
+        stage: impl Into<Cow<'static, str>>,
+        inputs: Vec<Input>,
+    ) -> Result<BuilderJob, Error> {
         let site = self.site(stage);
         let limit = self.limits.inputs_max;
         if inputs.len() as u64 > limit {

@@ -1,8 +1,10 @@
 //! The contracts that this host speaks, as plain values. One module for each contract version binds it to
-//! wasmtime; an older version would be a module beside it that converts and delegates.
+//! wasmtime. Where there are several, a module over them makes one of them (`index.rs`).
 
 pub mod corpus_v0_1;
+pub mod index;
 pub mod index_v0_1;
+pub mod index_v0_2;
 pub mod policy_v0_1;
 pub mod types_v0_1;
 
@@ -19,6 +21,9 @@ pub const WORD_BYTES_MAX: usize = 1_024;
 
 /// Most hits that a search may ask for.
 pub const HITS_MAX: u32 = 10_000;
+
+/// Most parts that a build of an index may be split into.
+pub const PARTS_MAX: u32 = 1_024;
 
 /// What a component is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -63,9 +68,18 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// The version of a contract that this host speaks: 0.1.0 of each.
-    pub fn supported(kind: ContractKind) -> Self {
-        Self { kind, version: Version::new(0, 1, 0) }
+    /// The versions of a contract that this host speaks, oldest first; at least one.
+    pub fn supported(kind: ContractKind) -> Vec<Self> {
+        let minors: &[u64] = match kind {
+            ContractKind::Corpus | ContractKind::Policy => &[1],
+            ContractKind::Index => &[1, 2],
+        };
+        minors.iter().map(|minor| Self { kind, version: Version::new(0, *minor, 0) }).collect()
+    }
+
+    /// Contracts as they are listed in messages: `floret:index@0.1.0, floret:index@0.2.0`.
+    pub(crate) fn listed(contracts: &[Self]) -> String {
+        contracts.iter().map(Self::to_string).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -8,8 +8,7 @@ use semver::Version;
 use crate::component::Bound;
 use crate::contract::types_v0_1::types;
 use crate::contract::{
-    CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index_v0_1 as index,
-    policy_v0_1 as policy,
+    CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index, policy_v0_1 as policy,
 };
 use crate::error::{Error, Site};
 use crate::instance::{Deadline, Job, store};

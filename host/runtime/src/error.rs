@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -13,13 +14,14 @@ pub struct Site {
     pub component: String,
     /// Its contract, once known.
     pub contract: Option<Contract>,
-    /// What it was doing: `load`, `describe`, `build`, `merge`, `analyze`, `open`, `search`, `choose`.
-    pub stage: &'static str,
+    /// What it was doing: `load`, `describe`, `build`, `merge`, `analyze`, `parts`, `part 3 of 8` (counted from 1),
+    /// `merge-parts`, `open`, `search`, `choose`.
+    pub stage: Cow<'static, str>,
 }
 
 impl Site {
     pub(crate) fn unnamed(digest: Digest, stage: &'static str) -> Self {
-        Self { component: format!("sha256:{}", digest.short()), contract: None, stage }
+        Self { component: format!("sha256:{}", digest.short()), contract: None, stage: stage.into() }
     }
 }
 
@@ -135,7 +137,7 @@ pub enum Error {
     ForbiddenImport { digest: Digest, contract: Contract, names: Vec<String> },
     /// The component speaks a version of a contract that this host does not.
     #[error(
-        "sha256:{} exports {found}, but this host speaks {supported}: use a host or a component of the other version",
+        "sha256:{} exports {found}, but this host speaks {supported}: use a host or a component of another version",
         digest.short()
     )]
     UnsupportedContractVersion { digest: Digest, found: String, supported: String },

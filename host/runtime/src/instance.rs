@@ -177,7 +177,7 @@ impl Job {
             ($level:ident) => {
                 tracing::event!(
                     target: "floret::guest", tracing::Level::$level,
-                    component, contract, stage, "{line}"
+                    component, contract, stage = &**stage, "{line}"
                 )
             };
         }
@@ -313,7 +313,7 @@ mod tests {
     use super::*;
 
     fn job(log_bytes_max: u64) -> Job {
-        let site = Site { component: "x@0.1.0".into(), contract: None, stage: "build" };
+        let site = Site { component: "x@0.1.0".into(), contract: None, stage: "build".into() };
         let limits = Limits { log_bytes_max, ..Limits::default() };
         let deadline = Deadline::after(Duration::MAX, LimitKind::CallTime, None);
         Job::new(Arc::new(site), Vec::new(), &limits, deadline)

@@ -29,16 +29,17 @@ mod job;
 mod limits;
 mod outline;
 mod pace;
+mod parts;
 mod runtime;
 mod searcher;
 mod sink;
 mod stopped;
 
 pub use bounds::Bounds;
-pub use component::{Built, Component};
+pub use component::{Built, Component, IndexStatistics};
 pub use contract::{
     CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,
-    PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
+    PARTS_MAX, PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
 };
 pub use corpus_check::check_corpus;
 pub use error::{Error, Site, Traces, TrapKind};

@@ -31,7 +31,7 @@ pub struct Limits {
     /// Bytes of stack that WebAssembly code may use. Default 512 KiB, at most 1 MiB: threads of the async
     /// runtime have 2 MiB, and half of it stays with the host.
     pub stack_bytes_max: u64,
-    /// Bytes that a builder may write. Default 1 GiB.
+    /// Bytes that a builder may write, and that all parts of one build may be together. Default 1 GiB.
     pub output_bytes_max: u64,
     /// Bytes that one call may hand from the guest to the host: a `write`, a log line, an answer. Default
     /// 128 MiB; the largest honest answer is 10,000 hits × about 1 KiB = 10 MiB, but some guests write all

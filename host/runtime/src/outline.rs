@@ -7,6 +7,7 @@ use wasmparser::{Parser, Payload};
 
 use crate::contract::{Contract, ContractKind};
 use crate::error::Error;
+use crate::runtime::supported_contracts;
 
 /// Names at the top level of a component, in order.
 #[derive(Debug, Default)]
@@ -89,7 +90,7 @@ impl Outline {
                 return Err(Error::NoContract {
                     digest,
                     exports: self.exports.clone(),
-                    known: ContractKind::ALL.map(|kind| Contract::supported(kind).to_string()).join(", "),
+                    known: Contract::listed(&supported_contracts()),
                 });
             }
             [one] => one,
@@ -100,15 +101,16 @@ impl Outline {
                 });
             }
         };
-        let contract = Contract::supported(kind);
+        let supported = Contract::supported(kind);
         let version = interface_version(name, kind.package(), kind.interface()).unwrap_or_default();
-        if !speaks(version, &contract.version) {
+        let Some(contract) = supported.iter().find(|contract| speaks(version, &contract.version)).cloned()
+        else {
             return Err(Error::UnsupportedContractVersion {
                 digest,
                 found: name.to_owned(),
-                supported: contract.to_string(),
+                supported: Contract::listed(&supported),
             });
-        }
+        };
         self.refuse_forbidden_imports(digest, &contract)?;
         Ok(contract)
     }
@@ -137,7 +139,7 @@ fn interface_version<'a>(name: &'a str, package: &str, interface: &str) -> Optio
     name.strip_prefix(package)?.strip_prefix('/')?.strip_prefix(interface)?.strip_prefix('@')
 }
 
-/// Whether a version is compatible with the one that the host has: `0.1.x` with `0.1.0`.
+/// Whether a version is compatible with one that the host has: `0.1.x` with `0.1.0`.
 fn speaks(version: &str, supported: &Version) -> bool {
     Version::parse(version).is_ok_and(|version| {
         version.pre.is_empty() && (version.major, version.minor) == (supported.major, supported.minor)
@@ -163,13 +165,20 @@ mod tests {
         let types = "floret:types/types@0.1.0";
         let io = "floret:types/io@0.1.0";
         check(&["floret:index/builder@0.1.0"], &[types, io], "floret:index@0.1.0");
+        check(&["floret:index/builder@0.2.0"], &[types, io], "floret:index@0.2.0");
         check(&["floret:corpus/builder@0.1.3"], &[], "floret:corpus@0.1.0");
+        let spoken =
+            "exports floret:index/builder@0.3.0, but this host speaks floret:index@0.1.0, floret:index@0.2.0";
+        check(&["floret:index/builder@0.3.0"], &[], spoken);
+        let both = ["floret:index/builder@0.1.0", "floret:index/builder@0.2.0"];
+        check(&both, &[], "several contracts (floret:index/builder@0.1.0, floret:index/builder@0.2.0)");
         check(&["run", "floret:policy/compression@0.1.0"], &[types], "floret:policy@0.1.0");
         check(&["floret:policy/compression@0.1.0"], &[io], "imports floret:types/io@0.1.0");
         check(&["floret:corpus/builder@0.2.0"], &[], "exports floret:corpus/builder@0.2.0");
         check(&["floret:corpus/builder@0.1.0-rc.1"], &[], "this host speaks floret:corpus@0.1.0");
         check(&["wasi:cli/run@0.2.0"], &[], "it exports wasi:cli/run@0.2.0");
         check(&[], &[], "it exports nothing");
+        check(&[], &[], "floret:corpus@0.1.0, floret:index@0.1.0, floret:index@0.2.0, floret:policy@0.1.0");
         let wasi = ["wasi:io/poll@0.2.0", types, "wasi:random/random@0.2.0"];
         let expected = "imports wasi:io/poll@0.2.0, wasi:random/random@0.2.0, which";
         check(&["floret:corpus/builder@0.1.0"], &wasi, expected);

@@ -9,9 +9,7 @@ use wasmtime::component::Component as Compiled;
 
 use crate::compiled::CompiledDir;
 use crate::component::{Bound, Component, Loaded};
-use crate::contract::{
-    Contract, ContractKind, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
-};
+use crate::contract::{Contract, ContractKind, corpus_v0_1 as corpus, index, policy_v0_1 as policy};
 use crate::describe;
 use crate::engine::{EngineKind, Engines, profile};
 use crate::error::{Error, Site, Traces};
@@ -108,7 +106,7 @@ impl Runtime {
         let site = Site {
             component: format!("a component of {} bytes", bytes.len()),
             contract: None,
-            stage: "load",
+            stage: "load".into(),
         };
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || span.in_scope(|| shared.load(&bytes)));
@@ -143,8 +141,8 @@ impl Shared {
                 Bound::Corpus(corpus::pre(&compiled(EngineKind::Build)?).map_err(mismatch)?)
             }
             ContractKind::Index => Bound::Index {
-                build: index::pre(&compiled(EngineKind::Build)?).map_err(mismatch)?,
-                query: index::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?,
+                build: index::pre(&contract, &compiled(EngineKind::Build)?).map_err(mismatch)?,
+                query: index::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?,
             },
             ContractKind::Policy => {
                 Bound::Policy(policy::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
@@ -179,7 +177,7 @@ impl Shared {
     }
 }
 
-/// The contracts that this host speaks.
+/// The contracts that this host speaks: of each kind all versions, oldest first.
 pub fn supported_contracts() -> Vec<Contract> {
-    ContractKind::ALL.into_iter().map(Contract::supported).collect()
+    ContractKind::ALL.into_iter().flat_map(Contract::supported).collect()
 }

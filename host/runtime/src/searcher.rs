@@ -7,7 +7,7 @@ use wasmtime::Store;
 
 use crate::answers::check_hits;
 use crate::component::Loaded;
-use crate::contract::{HITS_MAX, Hit, Mode, Query, WORD_BYTES_MAX, index_v0_1 as index};
+use crate::contract::{HITS_MAX, Hit, Mode, Query, WORD_BYTES_MAX, index};
 use crate::error::{Error, Site};
 use crate::input::Input;
 use crate::instance::{Cancelled, Deadline, Job, renew, store};

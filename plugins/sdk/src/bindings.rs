@@ -45,8 +45,8 @@ contract!(
 );
 contract!(
     index,
-    "../../wit/index",
-    "floret:index/index-component@0.1.0",
+    "../../wit/index-0.2",
+    "floret:index/index-component@0.2.0",
     [types "floret:types/types@0.1.0", io "floret:types/io@0.1.0", log "floret:types/log@0.1.0"]
 );
 contract!(

@@ -17,11 +17,51 @@ pub trait IndexBuilder: 'static {
     /// The modes that its searchers answer; at least one, each once.
     fn modes() -> Vec<Mode>;
 
-    /// Write the index of all corpora. See `wit/index/index.wit`.
+    /// Write the index of all corpora. See `wit/index-0.2/index.wit`.
     ///
     /// # Errors
     /// `invalid-input` naming the corpus and the line; `invalid-config`.
     fn build(corpora: &[Input], config: &str, out: &mut Output) -> Result<Vec<Statistic>, Error>;
+
+    /// Into how many parts this build is split, 1 to 1,024: the host builds them at the same time. By default 1,
+    /// which is [`build`](Self::build). A component that answers more has the next two functions as well.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    fn parts(_corpora: &[Input], _config: &str) -> Result<u32, Error> {
+        Ok(1)
+    }
+
+    /// Write part `part` (0 to `parts - 1`) of `parts`, in a format that [`merge_parts`](Self::merge_parts) reads.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    fn build_part(
+        _corpora: &[Input],
+        _config: &str,
+        _part: u32,
+        _parts: u32,
+        _out: &mut Output,
+    ) -> Result<(), Error> {
+        Err(never_splits())
+    }
+
+    /// Write the index of all parts, given in their order: the bytes and the statistics of [`build`](Self::build).
+    ///
+    /// # Errors
+    /// `invalid-input` for anything but all parts of this very build; as [`build`](Self::build).
+    fn merge_parts(
+        _parts: &[Input],
+        _corpora: &[Input],
+        _config: &str,
+        _out: &mut Output,
+    ) -> Result<Vec<Statistic>, Error> {
+        Err(never_splits())
+    }
+}
+
+fn never_splits() -> Error {
+    Error::Unsupported("this index is built as a whole: its number of parts is always 1".into())
 }
 
 /// An opened index.
@@ -61,6 +101,30 @@ impl<T: IndexBuilder> contract::Guest for Adapter<T> {
 
     fn build(corpora: Vec<host::Input>, config: String, out: host::Sink) -> Result<Vec<Statistic>, Error> {
         io::job(out, |out| T::build(&io::inputs(corpora), &config, out))
+    }
+
+    fn parts(corpora: Vec<host::Input>, config: String) -> Result<u32, Error> {
+        crate::install_panic_hook();
+        T::parts(&io::inputs(corpora), &config)
+    }
+
+    fn build_part(
+        corpora: Vec<host::Input>,
+        config: String,
+        part: u32,
+        parts: u32,
+        out: host::Sink,
+    ) -> Result<(), Error> {
+        io::job(out, |out| T::build_part(&io::inputs(corpora), &config, part, parts, out))
+    }
+
+    fn merge_parts(
+        parts: Vec<host::Input>,
+        corpora: Vec<host::Input>,
+        config: String,
+        out: host::Sink,
+    ) -> Result<Vec<Statistic>, Error> {
+        io::job(out, |out| T::merge_parts(&io::inputs(parts), &io::inputs(corpora), &config, out))
     }
 }
 

@@ -1,4 +1,6 @@
-//! Building the index.
+//! Building the index, as a whole or the words of one part.
+
+use std::ops::Range;
 
 use floret_sdk::corpus::CorpusMerge;
 use floret_sdk::{Error, Input, Output, Statistic, StatisticValue};
@@ -30,8 +32,12 @@ impl Words {
     }
 
     fn word(&self, at: usize) -> &str {
-        let start = if at == 0 { 0 } else { self.ends[at - 1] };
-        &self.text[start as usize..self.ends[at] as usize]
+        &self.text[self.start(at)..self.ends[at] as usize]
+    }
+
+    /// Where a word begins in the text; of the place behind the last, its end.
+    fn start(&self, at: usize) -> usize {
+        if at == 0 { 0 } else { self.ends[at - 1] as usize }
     }
 
     /// The `most` words with the greatest frequencies, ties by bytes; in the order of their bytes.
@@ -53,41 +59,66 @@ impl Words {
 
 /// Merge the corpora, keep the most frequent words, write their vectors as they are made.
 pub fn build(corpora: &[Input], config: &Config, out: &mut Output) -> Result<Vec<Statistic>, Error> {
+    let words = words(corpora, config)?;
+    let every = 0..words.ends.len();
+    write_index(&words, every, config, out)
+}
+
+/// The same of the words of one part, an index by itself: part `part` of `parts`, by their places among the words of
+/// the whole.
+pub fn build_part(
+    corpora: &[Input],
+    config: &Config,
+    part: u32,
+    parts: u32,
+    out: &mut Output,
+) -> Result<(), Error> {
+    let words = words(corpora, config)?;
+    let place = |part: u32| (words.ends.len() as u64 * u64::from(part) / u64::from(parts)) as usize;
+    let range = place(part)..place(part + 1);
+    write_index(&words, range, config, out).map(drop)
+}
+
+fn words(corpora: &[Input], config: &Config) -> Result<Words, Error> {
     let mut words = Words::default();
     let mut merged = CorpusMerge::new(corpora)?;
     while let Some((word, count)) = merged.next()? {
         words.push(word, count)?;
     }
-    let words = words.most_frequent(config.words_max as usize)?;
-    let header = Header {
-        fold_queries: config.fold_queries,
-        dimension: config.dimension as usize,
-        ngram_min: config.ngram_min,
-        ngram_max: config.ngram_max,
-        quantization: config.quantization,
-        words_len: words.ends.len(),
-        text_len: words.text.len(),
-    };
-    let layout = header
-        .layout()
-        .ok_or_else(|| Error::Failed("the index takes more than memory holds; set words_max".into()))?;
-    let mut file = Checked { out, checksum: crc32fast::Hasher::new() };
+    words.most_frequent(config.words_max as usize)
+}
+
+fn write_index(
+    words: &Words,
+    range: Range<usize>,
+    config: &Config,
+    out: &mut Output,
+) -> Result<Vec<Statistic>, Error> {
+    let text_start = words.start(range.start);
+    let text_end = words.start(range.end);
+    let header = Header::new(config, range.len(), text_end - text_start);
+    let layout = header.layout().ok_or_else(too_large)?;
+    let mut file = Checked::new(out);
     file.write(&header.encode());
-    words.frequencies.iter().for_each(|frequency| file.write(&frequency.to_le_bytes()));
-    words.ends.iter().for_each(|end| file.write(&end.to_le_bytes()));
-    file.write(words.text.as_bytes());
+    words.frequencies[range.clone()].iter().for_each(|frequency| file.write(&frequency.to_le_bytes()));
+    words.ends[range.clone()].iter().for_each(|end| file.write(&(end - text_start as u32).to_le_bytes()));
+    file.write(&words.text.as_bytes()[text_start..text_end]);
     file.write(&[0; 16][..layout.padding.len()]);
-    write_vectors(&words, &header, &mut file);
-    let checksum = file.checksum.finalize();
-    file.out.write(&checksum.to_le_bytes());
+    write_vectors(words, range, &header, &mut file);
+    file.end();
     Ok(statistics(&header, layout.file_bytes()))
 }
 
-fn write_vectors(words: &Words, header: &Header, file: &mut Checked<'_>) {
+/// The error for an index beyond what memory addresses.
+pub fn too_large() -> Error {
+    Error::Failed("the index takes more than memory holds; set words_max".into())
+}
+
+fn write_vectors(words: &Words, range: Range<usize>, header: &Header, file: &mut Checked<'_>) {
     let mut vectorizer = Vectorizer::new(header.dimension, header.ngram_min, header.ngram_max);
     let mut row = Vec::with_capacity(header.vector_bytes());
     let mut scales = Vec::new();
-    for at in 0..words.ends.len() {
+    for at in range {
         let vector = vectorizer.vector(words.word(at));
         row.clear();
         match header.quantization {
@@ -102,20 +133,33 @@ fn write_vectors(words: &Words, header: &Header, file: &mut Checked<'_>) {
     scales.iter().for_each(|scale| file.write(&scale.to_le_bytes()));
 }
 
-/// Writes and computes the checksum.
-struct Checked<'a> {
+/// Writes a file and computes its checksum.
+pub struct Checked<'a> {
     out: &'a mut Output,
     checksum: crc32fast::Hasher,
 }
 
-impl Checked<'_> {
-    fn write(&mut self, bytes: &[u8]) {
+impl<'a> Checked<'a> {
+    /// A file from its first byte on.
+    pub fn new(out: &'a mut Output) -> Self {
+        Self { out, checksum: crc32fast::Hasher::new() }
+    }
+
+    /// Append bytes.
+    pub fn write(&mut self, bytes: &[u8]) {
         self.checksum.update(bytes);
         self.out.write(bytes);
     }
+
+    /// Append the checksum.
+    pub fn end(self) {
+        let checksum = self.checksum.finalize();
+        self.out.write(&checksum.to_le_bytes());
+    }
 }
 
-fn statistics(header: &Header, file_bytes: usize) -> Vec<Statistic> {
+/// The figures of an index with this header.
+pub fn statistics(header: &Header, file_bytes: usize) -> Vec<Statistic> {
     let count = |name: &str, value: usize| Statistic {
         name: name.into(),
         value: StatisticValue::Count(value as u64),

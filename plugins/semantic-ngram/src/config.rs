@@ -41,11 +41,18 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What a schema cannot say.
+    /// Read and check it.
     ///
     /// # Errors
     /// `invalid-config`.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn read(text: &str) -> Result<Self, Error> {
+        let config: Self = floret_sdk::config::parse(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What a schema cannot say.
+    fn check(&self) -> Result<(), Error> {
         if self.ngram_min > self.ngram_max {
             return Err(Error::InvalidConfig(format!(
                 "ngram_min ({}) must not be above ngram_max ({})",

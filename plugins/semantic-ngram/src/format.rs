@@ -26,7 +26,7 @@ use std::ops::Range;
 
 use floret_sdk::{Error, Input};
 
-use crate::config::Quantization;
+use crate::config::{Config, Quantization};
 
 /// Media type of the file.
 pub const MEDIA_TYPE: &str = "application/vnd.floret.semantic-ngram; version=1";
@@ -34,7 +34,8 @@ pub const MEDIA_TYPE: &str = "application/vnd.floret.semantic-ngram; version=1";
 const MAGIC: &[u8; 8] = b"FLORETSN";
 const VERSION: u32 = 1;
 const FLAG_FOLD_QUERIES: u32 = 1;
-const HEADER_BYTES: usize = 32;
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 4;
 
 /// The fixed part of a file.
@@ -51,18 +52,31 @@ pub struct Header {
     pub text_len: usize,
 }
 
-/// Where the parts of a file lie.
+/// Where the parts of a file begin.
 pub struct Layout {
-    frequencies: usize,
-    ends: usize,
-    text: usize,
+    pub frequencies: usize,
+    pub ends: usize,
+    pub text: usize,
     pub padding: Range<usize>,
     pub vectors: usize,
-    scales: usize,
-    checksum: usize,
+    pub scales: usize,
+    pub checksum: usize,
 }
 
 impl Header {
+    /// Of an index that was configured so, with that many words of that many bytes together.
+    pub fn new(config: &Config, words_len: usize, text_len: usize) -> Self {
+        Self {
+            fold_queries: config.fold_queries,
+            dimension: config.dimension as usize,
+            ngram_min: config.ngram_min,
+            ngram_max: config.ngram_max,
+            quantization: config.quantization,
+            words_len,
+            text_len,
+        }
+    }
+
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES);
@@ -76,7 +90,11 @@ impl Header {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, String> {
+    /// Read it from the first bytes of a file.
+    ///
+    /// # Errors
+    /// What they are instead.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() < HEADER_BYTES + CHECKSUM_BYTES {
             return Err(format!("{} bytes are fewer than a header has", bytes.len()));
         }

@@ -6,6 +6,7 @@
 mod build;
 mod config;
 mod format;
+mod parts;
 mod quantize;
 mod scan;
 mod vector;
@@ -38,9 +39,30 @@ impl IndexBuilder for SemanticNgram {
     }
 
     fn build(corpora: &[Input], config: &str, out: &mut Output) -> Result<Vec<Statistic>, Error> {
-        let config: Config = floret_sdk::config::parse(config)?;
-        config.check()?;
-        build::build(corpora, &config, out)
+        build::build(corpora, &Config::read(config)?, out)
+    }
+
+    fn parts(corpora: &[Input], config: &str) -> Result<u32, Error> {
+        Ok(parts::count(corpora, &Config::read(config)?))
+    }
+
+    fn build_part(
+        corpora: &[Input],
+        config: &str,
+        part: u32,
+        parts: u32,
+        out: &mut Output,
+    ) -> Result<(), Error> {
+        parts::build(corpora, &Config::read(config)?, part, parts, out)
+    }
+
+    fn merge_parts(
+        parts: &[Input],
+        corpora: &[Input],
+        config: &str,
+        out: &mut Output,
+    ) -> Result<Vec<Statistic>, Error> {
+        parts::merge(parts, corpora, &Config::read(config)?, out)
     }
 }
 

@@ -125,6 +125,84 @@ fn bytes_are_the_same_everywhere() {
     }
 }
 
+/// Many words, so that a build is split; counts that words_max tells apart.
+fn large_corpus() -> String {
+    let mut words: Vec<_> =
+        (0..60_000u32).map(|n| format!("w{:x}\u{e4}{n}", n.wrapping_mul(2_654_435_761))).collect();
+    words.sort_unstable();
+    words.iter().enumerate().map(|(at, word)| format!("{word}\t{}\n", at % 97 + 1)).collect()
+}
+
+fn part(corpora: &[Input], config: &str, part: u32, parts: u32) -> Input {
+    let mut out = Output::memory();
+    SemanticNgram::build_part(corpora, config, part, parts, &mut out).expect("a part");
+    Input::from_bytes("part", out.into_bytes())
+}
+
+fn merge(parts: &[Input], corpora: &[Input], config: &str) -> Result<(Vec<u8>, Vec<Statistic>), Error> {
+    let mut out = Output::memory();
+    let statistics = SemanticNgram::merge_parts(parts, corpora, config, &mut out)?;
+    Ok((out.into_bytes(), statistics))
+}
+
+#[test]
+fn parts_depend_on_sizes_and_words_max() {
+    let count = |bytes: usize, config: &str| {
+        SemanticNgram::parts(&[Input::from_bytes("corpus", vec![b'x'; bytes])], config).expect("a number")
+    };
+    assert_eq!([0, 100, 190_000, 200_000, 1_200_000].map(|bytes| count(bytes, "{}")), [1, 1, 1, 2, 4]);
+    // Where most lines make no vector, reading them several times would cost more than it saves.
+    assert_eq!(count(12_000_000, "{}"), 1);
+    assert_eq!(count(12_000_000, r#"{"words_max": 1000000}"#), 4);
+}
+
+#[test]
+fn parts_merged_are_the_whole() {
+    let text = large_corpus();
+    for corpora in [&["", ""][..], &[&corpus(), "nation\t1\n"], &[&text], &[&text, &corpus()]] {
+        let inputs: Vec<_> = corpora.iter().map(|text| Input::from_bytes("corpus", *text)).collect();
+        for (quantization, words_max) in [("int8", 1_000), ("float16", 100_000), ("none", 5)] {
+            let config =
+                format!(r#"{{"quantization": "{quantization}", "words_max": {words_max}, "dimension": 16}}"#);
+            let (bytes, statistics) = build(corpora, &config).expect("they are corpora");
+            for parts in [1, 3, 8] {
+                let made: Vec<_> = (0..parts).map(|at| part(&inputs, &config, at, parts)).collect();
+                let merged = merge(&made, &inputs, &config).expect("they are the parts");
+                assert!(merged.0 == bytes, "{quantization} {words_max} in {parts}");
+                assert_eq!(format!("{:?}", merged.1), format!("{statistics:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_of_another_build_are_refused() {
+    let corpora = [Input::from_bytes("corpus", corpus())];
+    let others = [Input::from_bytes("corpus", "a\t1\n")];
+    let made = |corpora: &[Input], config: &str| [0, 1].map(|at| part(corpora, config, at, 2));
+    let refused = |parts: &[Input], expected: &str| match merge(parts, &corpora, "{}") {
+        Err(Error::InvalidInput(text)) if text.contains(expected) => {}
+        other => panic!("expected {expected:?}, got {other:?}"),
+    };
+    let [first, second] = made(&corpora, "{}");
+    refused(&[], "there are no parts");
+    refused(&[part(&corpora, "{}", 0, 2)], "part 0 is not part 0 of this build: it is another part");
+    refused(&[second, first], "it is another part");
+    refused(&made(&others, "{}"), "other corpora");
+    refused(&made(&corpora, r#"{"words_max": 3}"#), "another configuration");
+    let [first, second] = made(&corpora, "{}");
+    let cut = second.read_to_end();
+    refused(&[first, Input::from_bytes("part", &cut[..cut.len() - 1])], "bytes, found");
+    for garbage in [&b""[..], b"FLORETSP", b"nation\t1\n"] {
+        let [first, _] = made(&corpora, "{}");
+        refused(&[first, Input::from_bytes("part", garbage)], "is not part 1 of this build");
+    }
+    assert!(matches!(
+        SemanticNgram::build_part(&corpora, "{}", 2, 2, &mut Output::memory()),
+        Err(Error::InvalidInput(_))
+    ));
+}
+
 #[test]
 fn empty_and_damaged() {
     let (bytes, _) = build(&[""], "{}").expect("it is a corpus");

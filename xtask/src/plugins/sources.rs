@@ -114,7 +114,8 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeSet<String>) -> Result<(
         let name =
             path.file_name().and_then(|name| name.to_str()).context("source files have plain names")?;
         let relative = folder.join(name);
-        if name.starts_with('.') || name == "target" {
+        // A lock is made from the sources and is none; guests are built with that of their workspace alone.
+        if name.starts_with('.') || name == "target" || name.ends_with(".lock") {
             continue;
         }
         if path.is_dir() {

@@ -1,3 +1,5 @@
+mod parts;
+
 use std::cmp::Reverse;
 
 use super::{Finding, MALFORMED, Outcome, ensure, finding, good, refused};
@@ -14,6 +16,7 @@ pub async fn index(component: &Component, config: &str) -> Vec<Finding> {
         finding("a damaged index never traps", suite.damaged().await),
         finding("searching does not take more and more memory", suite.steady().await),
     ];
+    findings.extend(parts::parts(component, config).await);
     for mode in component.modes() {
         findings.push(match mode {
             Mode::Exact => finding("exact finds each word and no other", suite.exact().await),

@@ -7,7 +7,7 @@ use floret_runtime::{CORPUS_MEDIA_TYPE, Component, Error, Input, Limits, Runtime
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 

@@ -18,13 +18,13 @@ fn check(text: &str, expected: &str) {
 #[tokio::test]
 async fn components_tell_what_they_are() {
     let trie = load(Limits::default(), "trie-fst").await;
-    assert_eq!(trie.contract().to_string(), "floret:index@0.1.0");
+    assert_eq!(trie.contract().to_string(), "floret:index@0.2.0");
     assert_eq!(trie.contract().kind, ContractKind::Index);
     assert_eq!(trie.description().name, "trie-fst");
     assert!(trie.description().config_schema.is_object());
     assert!(trie.modes().contains(&Mode::Prefix));
     assert_eq!(trie.size_bytes(), dist("trie-fst").len() as u64);
-    assert!(trie.exports().iter().any(|name| name == "floret:index/builder@0.1.0"));
+    assert!(trie.exports().iter().any(|name| name == "floret:index/builder@0.2.0"));
     assert!(trie.imports().iter().all(|name| name.starts_with("floret:types/")));
     let error = trie.build_corpus(vec![text("x")], "{}").await.expect_err("no corpus builder");
     check(&error.to_string(), "a component of floret:corpus is needed here");
@@ -54,7 +54,10 @@ async fn contracts_none_two_and_of_another_version_are_refused() {
     check(&refusal(dist("two-contracts")).await, "exports several contracts");
     let newer =
         wat::parse_str(r#"(component (instance $i) (export "floret:index/builder@0.9.0" (instance $i)))"#);
-    check(&refusal(newer.expect("a component")).await, "but this host speaks floret:index@0.1.0");
+    check(
+        &refusal(newer.expect("a component")).await,
+        "but this host speaks floret:index@0.1.0, floret:index@0.2.0",
+    );
 }
 
 #[tokio::test]

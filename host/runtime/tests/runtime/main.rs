@@ -3,8 +3,10 @@
 mod compiled;
 mod concurrency;
 mod conformance;
+mod frozen;
 mod guests;
 mod loading;
+mod parts;
 mod profile;
 mod searching;
 mod stopping;

@@ -18,7 +18,7 @@ async fn misbehaving(index: &str) -> Result<Searcher, Error> {
 async fn what_is_no_index_is_the_callers_fault() {
     let error = misbehaving("garbage").await.err().expect("a refusal");
     assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
-    assert!(error.to_string().contains("(floret:index@0.1.0) in open: invalid input"), "{error}");
+    assert!(error.to_string().contains("(floret:index@0.2.0) in open: invalid input"), "{error}");
     let error = misbehaving("open-loop").await.err().expect("a loop");
     assert!(matches!(error, Error::Limit { which: LimitKind::QueryTime, .. }), "{error}");
     let error = misbehaving("open-trap").await.err().expect("a trap");

@@ -73,6 +73,26 @@ pub enum Mode {
     SearchNan,
     /// An index whose searches take memory without end.
     SearchAllocate,
+    /// Index: split into four parts that say which they are; the whole says the same.
+    Parts,
+    /// Index: split into no parts at all.
+    PartsNone,
+    /// Index: split into five thousand parts.
+    PartsMany,
+    /// Index: parts that are not what the whole is.
+    PartsDiffer,
+    /// Index: four parts, of which the second traps and the others never end.
+    PartTrap,
+    /// Index: four parts, of which the second is `invalid-input` and the others never end.
+    PartInvalidInput,
+    /// Index: four parts that never end.
+    PartLoop,
+    /// Index: four parts that write without end.
+    PartWrite,
+    /// Index: four parts of 3 MiB each.
+    PartLarge,
+    /// Index: four parts whose merging traps.
+    MergeTrap,
 }
 
 impl Mode {
@@ -150,7 +170,7 @@ mod tests {
             .and_then(|rest| rest.split(']').next())
             .expect("the schema lists modes");
         let names: Vec<_> = names.split(',').map(|name| name.trim().trim_matches('"')).collect();
-        assert_eq!(names.len(), 27);
+        assert_eq!(names.len(), 37);
         for name in names {
             assert!(Mode::named(name).is_some(), "{name}");
         }

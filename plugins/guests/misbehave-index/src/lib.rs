@@ -32,6 +32,7 @@ impl IndexBuilder for Misbehave {
         let mode = config::parse::<Config>(config)?.mode;
         commit(mode, out)?;
         let index = match mode {
+            Mode::Parts | Mode::PartsDiffer => "0/4 1/4 2/4 3/4 ",
             Mode::Nothing => "",
             Mode::BadIndex => "garbage",
             Mode::OpenLoop => "open-loop",
@@ -44,12 +45,56 @@ impl IndexBuilder for Misbehave {
             _ => "ok",
         };
         out.write(index.as_bytes());
-        let mut statistics = vec![Statistic { name: "word_count".into(), value: StatisticValue::Count(1) }];
+        let mut statistics = vec![words(1)];
         if mode == Mode::WrongStatistics {
             statistics.push(Statistic { name: "word_count".into(), value: StatisticValue::Real(f64::NAN) });
         }
         Ok(statistics)
     }
+
+    fn parts(_: &[Input], config: &str) -> Result<u32, Error> {
+        Ok(match config::parse::<Config>(config)?.mode {
+            Mode::PartsNone => 0,
+            Mode::PartsMany => 5_000,
+            Mode::Parts | Mode::PartsDiffer | Mode::PartTrap | Mode::PartInvalidInput => 4,
+            Mode::PartLoop | Mode::PartWrite | Mode::PartLarge | Mode::MergeTrap => 4,
+            _ => 1,
+        })
+    }
+
+    fn build_part(_: &[Input], config: &str, part: u32, parts: u32, out: &mut Output) -> Result<(), Error> {
+        match config::parse::<Config>(config)?.mode {
+            Mode::PartTrap if part == 1 => trap(),
+            Mode::PartInvalidInput if part == 1 => {
+                return Err(Error::InvalidInput("corpus 0 is refused as asked".into()));
+            }
+            Mode::PartTrap | Mode::PartInvalidInput | Mode::PartLoop => endless(),
+            Mode::PartWrite => commit(Mode::Write, out)?,
+            Mode::PartLarge => (0..48).for_each(|_| out.write(&[b'x'; 1 << 16])),
+            Mode::PartsDiffer => out.write(b"something else "),
+            _ => out.write(format!("{part}/{parts} ").as_bytes()),
+        }
+        Ok(())
+    }
+
+    fn merge_parts(
+        parts: &[Input],
+        corpora: &[Input],
+        config: &str,
+        out: &mut Output,
+    ) -> Result<Vec<Statistic>, Error> {
+        if config::parse::<Config>(config)?.mode == Mode::MergeTrap {
+            trap();
+        }
+        for (at, part) in parts.iter().enumerate() {
+            out.write(part.read_to_string(at)?.as_bytes());
+        }
+        Ok(vec![words(corpora.len() as u64)])
+    }
+}
+
+fn words(count: u64) -> Statistic {
+    Statistic { name: "word_count".into(), value: StatisticValue::Count(count) }
 }
 
 impl Searcher for Misbehaving {

@@ -1,9 +1,16 @@
-//! What the sandbox costs: policy calls, starting components, and an fst inside it beside the same fst outside.
+//! What the sandbox costs: policy calls, starting components, an fst and vectors inside it beside the same outside, and
+//! what building in parts gains.
 //!
-//! Data: words generated from seed 42 (syllables, 675,586 distinct like the word list of numbers.md; frequency
+//! Data: words generated from seed 42 (syllables, 675,586 distinct, as many as large word lists have; frequency
 //! falls with rank as 1/rank), the built-in components as they are in `plugins/dist`. Everything of a row runs
-//! in one process, one thread, alternating where two are compared; the times are medians by the wall clock.
-//! Run with `cargo bench -p floret-runtime`; on a machine that does other things compare ratios, not times.
+//! in one process, alternating where two are compared, on one thread but for builds with several parts at a time; the
+//! times are medians by the wall clock. Beside them stands the same work natively, a goal, or another way to do it.
+//!
+//! Run: `cargo xtask bench runtime`, or only parts of it (`policy`, `start`, `fst`, `semantic`): `cargo xtask bench
+//! runtime -- semantic`. On a machine that does other things compare ratios, not times.
+
+mod semantic;
+mod table;
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -22,37 +29,31 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 
+use crate::table::{median, row, told};
+
 const WORDS: usize = 675_586;
 const QUERIES: usize = 200;
 
 fn main() {
     let asynchronous = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
     let asynchronous = asynchronous.expect("an async runtime");
-    println!("{:<44} {:>12} {:>12} {:>7}", "work", "median", "goal / peer", "ratio");
+    let asked: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let runs = |part: &str| asked.is_empty() || asked.iter().any(|asked| asked == part);
+    table::head();
     asynchronous.block_on(async {
-        policies().await;
-        starts().await;
-        indexes().await;
+        if runs("policy") {
+            policies().await;
+        }
+        if runs("start") {
+            starts().await;
+        }
+        if runs("fst") {
+            indexes(words()).await;
+        }
+        if runs("semantic") {
+            semantic::semantic(&words()).await;
+        }
     });
-}
-
-fn row(work: &str, median: Duration, goal: Duration) {
-    let ratio = median.as_secs_f64() / goal.as_secs_f64();
-    println!("{work:<44} {:>12} {:>12} {ratio:>6.2}x", told(median), told(goal));
-}
-
-fn told(time: Duration) -> String {
-    let us = time.as_secs_f64() * 1e6;
-    match us {
-        _ if us < 1_000.0 => format!("{us:.2} us"),
-        _ if us < 1e6 => format!("{:.2} ms", us / 1e3),
-        _ => format!("{:.2} s", us / 1e6),
-    }
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }
 
 fn dist(name: &str) -> Bytes {
@@ -83,7 +84,17 @@ async fn policies() {
         black_box(policy.choose(&one, "{}").await.expect("a choice"));
         alone.push(started.elapsed());
     }
-    row("policy: one decision", median(alone), Duration::from_micros(35));
+    let mut native = Vec::new();
+    for _ in 0..5_000 {
+        let started = Instant::now();
+        for n in 0..100 {
+            black_box(native_choice(black_box(&profile(n + 1_000))));
+        }
+        native.push(started.elapsed() / 100);
+    }
+    let (decided, natively) = (median(alone), median(native));
+    row("policy: one decision", decided, "native", natively);
+    row("policy: one decision", decided, "goal", Duration::from_micros(35));
     let two = [profile(1_000), profile(2_000)];
     let mut fresh = Vec::new();
     for _ in 0..2_000 {
@@ -91,7 +102,7 @@ async fn policies() {
         black_box(policy.choose(&two, "{}").await.expect("choices"));
         fresh.push(started.elapsed());
     }
-    row("policy: two, fresh store on another thread", median(fresh), Duration::from_micros(35));
+    row("policy: two, fresh store on another thread", median(fresh), "goal", Duration::from_micros(35));
     let many: Vec<_> = (0..1_000).map(profile).collect();
     let mut each = Vec::new();
     for _ in 0..50 {
@@ -99,7 +110,23 @@ async fn policies() {
         black_box(policy.choose(&many, "{}").await.expect("choices"));
         each.push(started.elapsed() / 1_000);
     }
-    row("policy: each of a batch of 1,000", median(each), Duration::from_micros(1));
+    row("policy: each of a batch of 1,000", median(each), "native", natively);
+}
+
+/// What `policy-default` decides for a text, without its configuration: the flags, the type, the entropy, the size.
+fn native_choice(profile: &PolicyProfile) -> (i32, String) {
+    if profile.flags.iter().any(|flag| flag == "real_time") {
+        return (0, "real_time is set".into());
+    }
+    if ["dictionary", "semantic"].contains(&profile.resource_type.as_str()) {
+        return (0, format!("type {} is never compressed", profile.resource_type));
+    }
+    match profile.size_bytes {
+        _ if profile.entropy_bits_per_byte > 7.5 => (0, format!("entropy over {} bits a byte", 7.5)),
+        0..=1024 => (0, format!("not over {} bytes", 1024)),
+        ..1_000_000 => (3, format!("under {} bytes", 1_000_000)),
+        _ => (9, format!("{} bytes or more", 1_000_000)),
+    }
 }
 
 async fn starts() {
@@ -118,8 +145,13 @@ async fn starts() {
             warm.push(load(runtime(Some(folder.clone()))).await.0);
         }
         let kilobytes = bytes.len() / 1_000;
-        row(&format!("start {name} ({kilobytes} kB), cold"), cold, Duration::from_millis(1_300));
-        row(&format!("start {name} ({kilobytes} kB), compiled"), median(warm), Duration::from_millis(1));
+        row(&format!("start {name} ({kilobytes} kB), cold"), cold, "goal", Duration::from_millis(1_300));
+        row(
+            &format!("start {name} ({kilobytes} kB), compiled"),
+            median(warm),
+            "goal",
+            Duration::from_millis(1),
+        );
     }
 }
 
@@ -145,8 +177,7 @@ fn words() -> Vec<(String, u64)> {
     words.into_iter().map(counted).collect()
 }
 
-async fn indexes() {
-    let words = words();
+async fn indexes(words: Vec<(String, u64)>) {
     let lines: String = words.iter().map(|(word, count)| format!("{word}\t{count}\n")).collect();
     let lines = Bytes::from(lines);
     let mut checks = Vec::new();
@@ -156,7 +187,12 @@ async fn indexes() {
         checks.push(started.elapsed());
     }
     let goal = Duration::from_secs_f64(lines.len() as f64 / 400e6);
-    row(&format!("checking a corpus of {} kB (goal 400 MB/s)", lines.len() / 1_000), median(checks), goal);
+    row(
+        &format!("checking a corpus of {} kB (goal 400 MB/s)", lines.len() / 1_000),
+        median(checks),
+        "goal",
+        goal,
+    );
     let trie = runtime(None).load(dist("trie-fst")).await.expect("a trie");
     let mut native_times = Vec::new();
     let mut guest_times = Vec::new();
@@ -176,7 +212,7 @@ async fn indexes() {
     println!(
         "fst of {WORDS} words: native {native_bytes} kB, component {guest_bytes} kB; the peer is native fst"
     );
-    row("fst build (corpus text in, index out)", median(guest_times), median(native_times));
+    row("fst build (corpus text in, index out)", median(guest_times), "native", median(native_times));
     let searcher = open(&trie, guest).await;
     let mut random = StdRng::seed_from_u64(7);
     let sample: Vec<_> = (0..QUERIES).map(|_| words[random.random_range(0..WORDS)].0.clone()).collect();
@@ -265,5 +301,5 @@ async fn compare(
             }
         }
     }
-    row(work, median(guest_times), median(native_times));
+    row(work, median(guest_times), "native", median(native_times));
 }
