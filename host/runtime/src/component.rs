@@ -138,7 +138,7 @@ impl Component {
         config: &str,
     ) -> Result<Built<CorpusStatistics>, Error> {
         let config = config.to_owned();
-        let job = self.loaded.job("build", documents)?;
+        let job = self.loaded.job("build", documents, &config)?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -153,7 +153,7 @@ impl Component {
     /// # Errors
     /// As [`build_corpus`](Self::build_corpus).
     pub async fn merge_corpora(&self, corpora: Vec<Input>) -> Result<Built<CorpusStatistics>, Error> {
-        let job = self.loaded.job("merge", corpora)?;
+        let job = self.loaded.job("merge", corpora, "")?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -169,7 +169,7 @@ impl Component {
     /// As [`build_corpus`](Self::build_corpus).
     pub async fn analyze(&self, document: Input, config: &str) -> Result<TextStatistics, Error> {
         let config = config.to_owned();
-        let job = self.loaded.job("analyze", vec![document])?;
+        let job = self.loaded.job("analyze", vec![document], &config)?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -190,7 +190,7 @@ impl Component {
         config: &str,
     ) -> Result<Built<Vec<(String, StatisticValue)>>, Error> {
         let config = config.to_owned();
-        let job = self.loaded.job("build", corpora)?;
+        let job = self.loaded.job("build", corpora, &config)?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let (pre, _) = loaded.index()?;
@@ -257,7 +257,12 @@ impl Loaded {
         Error::WrongContract { at: Box::new(self.site("call")), expected: expected.package() }
     }
 
-    fn job(self: &Arc<Self>, stage: &'static str, inputs: Vec<Input>) -> Result<BuilderJob, Error> {
+    fn job(
+        self: &Arc<Self>,
+        stage: &'static str,
+        inputs: Vec<Input>,
+        config: &str,
+    ) -> Result<BuilderJob, Error> {
         let site = self.site(stage);
         let limit = self.shared.limits.inputs_max;
         if inputs.len() as u64 > limit {
@@ -268,6 +273,6 @@ impl Loaded {
                 traces: Box::new(Traces::default()),
             });
         }
-        Ok(BuilderJob { loaded: self.clone(), site: Arc::new(site), inputs })
+        Ok(BuilderJob { loaded: self.clone(), site: Arc::new(site), inputs, config: config.to_owned() })
     }
 }
