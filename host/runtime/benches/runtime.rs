@@ -1,9 +1,16 @@
-//! What the sandbox costs: policy calls, starting components, and an fst inside it beside the same fst outside.
+//! What the sandbox costs: policy calls, starting components, stopping them, and an fst inside it beside the same
+//! fst outside.
 //!
 //! Data: words generated from seed 42 (syllables, 675,586 distinct like the word list of numbers.md; frequency
 //! falls with rank as 1/rank), the built-in components as they are in `plugins/dist`. Everything of a row runs
 //! in one process, one thread, alternating where two are compared; the times are medians by the wall clock.
 //! Run with `cargo bench -p floret-runtime`; on a machine that does other things compare ratios, not times.
+
+#[path = "../tests/runtime/guests.rs"]
+#[allow(dead_code, reason = "the tests' hand-written guests; not all are measured")]
+mod guests;
+#[path = "runtime/stopping.rs"]
+mod stopping;
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -28,17 +35,18 @@ const QUERIES: usize = 200;
 fn main() {
     let asynchronous = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build();
     let asynchronous = asynchronous.expect("an async runtime");
-    println!("{:<44} {:>12} {:>12} {:>7}", "work", "median", "goal / peer", "ratio");
+    println!("{:<62} {:>12} {:>12} {:>7}", "work", "median", "goal / peer", "ratio");
     asynchronous.block_on(async {
         policies().await;
         starts().await;
+        stopping::stopping(row).await;
         indexes().await;
     });
 }
 
 fn row(work: &str, median: Duration, goal: Duration) {
     let ratio = median.as_secs_f64() / goal.as_secs_f64();
-    println!("{work:<44} {:>12} {:>12} {ratio:>6.2}x", told(median), told(goal));
+    println!("{work:<62} {:>12} {:>12} {ratio:>6.2}x", told(median), told(goal));
 }
 
 fn told(time: Duration) -> String {
