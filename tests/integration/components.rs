@@ -212,11 +212,11 @@ async fn what_is_no_component_of_ours_is_not_installed() {
             ],
         ),
         (
-            "WASI",
-            wat(&format!(r#"(component (import "wasi:filesystem/preopens@0.2.0" (instance)) {builder})"#)),
+            "HTTP",
+            wat(&format!(r#"(component (import "wasi:http/types@0.2.0" (instance)) {builder})"#)),
             &[
-                "imports wasi:filesystem/preopens@0.2.0, which floret:corpus@0.1.0 does not offer",
-                "build the component without",
+                "imports wasi:http/types@0.2.0, which floret:corpus@0.1.0 does not offer",
+                "build it without them: in Rust, build for wasm32-unknown-unknown",
             ],
         ),
         (

@@ -19,6 +19,7 @@ mod doctor;
 mod explain;
 mod faults;
 mod following;
+mod hostile;
 mod hosts;
 mod interrupt;
 mod large;

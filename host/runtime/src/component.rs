@@ -155,7 +155,7 @@ impl Component {
         config: &str,
     ) -> Result<Built<CorpusStatistics>, Error> {
         let config = config.to_owned();
-        let job = self.loaded.job("build", documents)?;
+        let job = self.loaded.job("build", documents, &config)?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -170,7 +170,7 @@ impl Component {
     /// # Errors
     /// As [`build_corpus`](Self::build_corpus).
     pub async fn merge_corpora(&self, corpora: Vec<Input>) -> Result<Built<CorpusStatistics>, Error> {
-        let job = self.loaded.job("merge", corpora)?;
+        let job = self.loaded.job("merge", corpora, "")?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -186,7 +186,7 @@ impl Component {
     /// As [`build_corpus`](Self::build_corpus).
     pub async fn analyze(&self, document: Input, config: &str) -> Result<TextStatistics, Error> {
         let config = config.to_owned();
-        let job = self.loaded.job("analyze", vec![document])?;
+        let job = self.loaded.job("analyze", vec![document], &config)?;
         job.run(move |running| {
             let loaded = running.loaded.clone();
             let pre = loaded.corpus()?;
@@ -270,6 +270,7 @@ impl Loaded {
         self: &Arc<Self>,
         stage: impl Into<Cow<'static, str>>,
         inputs: Vec<Input>,
+        config: &str,
     ) -> Result<BuilderJob, Error> {
         let site = self.site(stage);
         let limit = self.limits.inputs_max;
@@ -281,6 +282,6 @@ impl Loaded {
                 traces: Box::new(Traces::default()),
             });
         }
-        Ok(BuilderJob { loaded: self.clone(), site: Arc::new(site), inputs })
+        Ok(BuilderJob { loaded: self.clone(), site: Arc::new(site), inputs, config: config.to_owned() })
     }
 }

@@ -27,6 +27,7 @@ use crate::job::on_query_thread;
 use crate::limits::LimitKind;
 use crate::pace::Pace;
 use crate::stopped::{said, stopped};
+use crate::wasi;
 
 /// Decisions of one warm instance: as many as a batch may well have.
 const DECISIONS_MAX: u32 = 1_000;
@@ -90,7 +91,8 @@ impl Loaded {
         let pre = self.policy()?;
         let limits = &self.limits;
         let _ticking = self.shared.engines.ticker.in_flight();
-        let job = Job::new(site.clone(), Vec::new(), limits, deadline);
+        let world = wasi::world(self, site, "", &[]);
+        let job = Job::new(site.clone(), Vec::new(), limits, deadline).in_world(world);
         let mut store = store(pre.engine(), limits, job);
         let guest =
             pre.instantiate(&mut store).map_err(|error| stopped(&error, site, limits, store.data_mut()))?;

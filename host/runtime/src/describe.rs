@@ -15,6 +15,7 @@ use crate::instance::{Deadline, Job, store};
 use crate::limits::LimitKind;
 use crate::runtime::Shared;
 use crate::stopped::stopped;
+use crate::wasi::World;
 
 const NAME_BYTES_MAX: usize = 64;
 const SUMMARY_BYTES_MAX: usize = 1_024;
@@ -29,7 +30,9 @@ pub(crate) fn describe(
 ) -> Result<(Description, Vec<Mode>), Error> {
     let limits = &shared.limits;
     let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, None);
-    let job = Job::new(Arc::new(site.clone()), Vec::new(), limits, deadline);
+    // Its name is not known yet: the site has the beginning of its digest.
+    let world = World::seeded(site.component.as_bytes(), site, "", &[]);
+    let job = Job::new(Arc::new(site.clone()), Vec::new(), limits, deadline).in_world(world);
     let mut store = store(bound.engine(), limits, job);
     let _ticking = shared.engines.ticker.in_flight();
     let answer = match bound {

@@ -128,13 +128,13 @@ pub enum Error {
         digest.short(), listed(contracts)
     )]
     SeveralContracts { digest: Digest, contracts: Vec<String> },
-    /// The component imports something that its contract does not offer.
+    /// The component imports something that neither its contract nor the empty world of WASI offers.
     #[error(
-        "sha256:{} imports {}, which {contract} does not offer: expected nothing but floret:types; \
-         build the component without them (WASI can be stubbed)",
+        "sha256:{} imports {}, which {contract} does not offer: expected nothing but floret:types and of WASI 0.2 \
+         the interfaces of cli, clocks, filesystem, io, random and sockets; {remedy}",
         digest.short(), listed(names)
     )]
-    ForbiddenImport { digest: Digest, contract: Contract, names: Vec<String> },
+    ForbiddenImport { digest: Digest, contract: Contract, names: Vec<String>, remedy: String },
     /// The component speaks a version of a contract that this host does not.
     #[error(
         "sha256:{} exports {found}, but this host speaks {supported}: use a host or a component of another version",

@@ -12,9 +12,10 @@ use crate::error::Site;
 use crate::input::Input;
 use crate::limits::{LimitKind, Limits};
 use crate::sink::Written;
+use crate::wasi::World;
 
 /// Longest log line kept.
-const LOG_LINE_BYTES_MAX: usize = 4 << 10;
+pub(crate) const LOG_LINE_BYTES_MAX: usize = 4 << 10;
 
 /// Log lines kept for an error.
 const LOG_LINES_KEPT: usize = 8;
@@ -101,6 +102,7 @@ pub(crate) struct Job {
     site: Arc<Site>,
     inputs: Vec<Option<Input>>,
     pub(crate) written: Written,
+    pub(crate) wasi: World,
     room: Room,
     deadline: Deadline,
     log: Log,
@@ -121,10 +123,16 @@ impl Job {
             site,
             inputs: inputs.into_iter().map(Some).collect(),
             written: Written::bounded(limits.output_bytes_max),
+            wasi: World::default(),
             room: Room::new(limits),
             deadline,
             log: Log { bytes_max: limits.log_bytes_max, ..Log::default() },
         }
+    }
+
+    /// With what a guest that was built for WASI finds.
+    pub(crate) fn in_world(self, wasi: World) -> Self {
+        Self { wasi, ..self }
     }
 
     pub(crate) fn input(&self, place: u32) -> wasmtime::Result<&Input> {
@@ -191,6 +199,7 @@ impl Job {
 
     /// The panic's text, the last lines, and how many bytes were dropped; the log starts anew.
     pub(crate) fn take_log(&mut self) -> (Option<String>, Vec<String>, u64) {
+        self.end_lines();
         let log = &mut self.log;
         let dropped = std::mem::take(&mut log.bytes_dropped);
         log.bytes = 0;
@@ -223,12 +232,13 @@ pub(crate) fn store(engine: &Engine, limits: &Limits, job: Job) -> Store<Job> {
     store
 }
 
-/// Give an existing store a new deadline and a new log.
+/// Give an existing store a new deadline, a new log and its randomness from the beginning.
 pub(crate) fn renew(store: &mut Store<Job>, site: Arc<Site>, deadline: Deadline) {
     let job = store.data_mut();
     job.site = site;
     job.deadline = deadline;
     job.take_log();
+    job.wasi.restart();
     store.set_epoch_deadline(1);
 }
 

@@ -17,12 +17,15 @@ use crate::instance::{CancelOnDrop, Cancelled, Deadline, Job, store};
 use crate::limits::LimitKind;
 use crate::runtime::Shared;
 use crate::stopped::{said, stopped};
+use crate::wasi;
 
 /// A builder's job that waits for its turn.
 pub(crate) struct BuilderJob {
     pub(crate) loaded: Arc<Loaded>,
     pub(crate) site: Arc<Site>,
     pub(crate) inputs: Vec<Input>,
+    /// Its configuration, as it is told to the guest too; empty for a job that has none.
+    pub(crate) config: String,
 }
 
 impl BuilderJob {
@@ -59,11 +62,12 @@ pub(crate) struct Running {
 
 impl Running {
     fn new(job: BuilderJob, cancelled: Cancelled) -> Self {
-        let BuilderJob { loaded, site, inputs } = job;
+        let BuilderJob { loaded, site, inputs, config } = job;
         let limits = &loaded.limits;
         let input_bytes = inputs.iter().map(|input| input.bytes.size_bytes()).sum();
         let deadline = Deadline::after(limits.call_timeout, LimitKind::CallTime, Some(cancelled));
-        let job = Job::new(site.clone(), inputs, limits, deadline);
+        let world = wasi::world(&loaded, &site, &config, &inputs);
+        let job = Job::new(site.clone(), inputs, limits, deadline).in_world(world);
         Self { store: store(loaded.bound.engine(), limits, job), loaded, site, input_bytes, call_ms: 0.0 }
     }
 

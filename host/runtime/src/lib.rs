@@ -9,8 +9,9 @@
 //! with [`Limits`]; a guest that reaches one is stopped, and what was stopped is an [`Error`] and never a result.
 //! Guests log to `tracing` with target `floret::guest`.
 //!
-//! What is deliberately absent: async guests, threads, clocks, randomness, files and network for guests; a
-//! store that outlives its job, except for searchers, which stand for an opened index.
+//! What is deliberately absent: async guests, threads, clocks, randomness, files and network for guests (a guest
+//! that was built for WASI finds an empty world instead: `wasi.rs`); a store that outlives its job, except for
+//! searchers, which stand for an opened index.
 
 mod answers;
 mod bounds;
@@ -34,6 +35,7 @@ mod runtime;
 mod searcher;
 mod sink;
 mod stopped;
+mod wasi;
 
 pub use bounds::Bounds;
 pub use component::{Built, Component, IndexStatistics};

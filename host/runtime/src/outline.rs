@@ -8,6 +8,7 @@ use wasmparser::{Parser, Payload};
 use crate::contract::{Contract, ContractKind};
 use crate::error::Error;
 use crate::runtime::supported_contracts;
+use crate::wasi;
 
 /// Names at the top level of a component, in order.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ fn hex_start(bytes: &[u8]) -> String {
 }
 
 impl Outline {
-    /// The one contract that the component exports, all of its imports being within it.
+    /// The one contract that the component exports.
     pub(crate) fn contract(&self, digest: Digest) -> Result<Contract, Error> {
         let mut found: Vec<(ContractKind, &str)> = Vec::new();
         for name in &self.exports {
@@ -111,11 +112,17 @@ impl Outline {
                 supported: Contract::listed(&supported),
             });
         };
-        self.refuse_forbidden_imports(digest, &contract)?;
         Ok(contract)
     }
 
-    fn refuse_forbidden_imports(&self, digest: Digest, contract: &Contract) -> Result<(), Error> {
+    /// Refuse imports that are neither of the contract nor of the empty world; `bytes` are the component's, which
+    /// tell how to mend it.
+    pub(crate) fn refuse_forbidden_imports(
+        &self,
+        digest: Digest,
+        contract: &Contract,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
         let offered: &[&str] = match contract.kind {
             ContractKind::Corpus | ContractKind::Index => &["types", "io", "log"],
             ContractKind::Policy => &["types", "log"],
@@ -126,11 +133,12 @@ impl Outline {
                     .is_some_and(|version| speaks(version, &Version::new(0, 1, 0)))
             })
         };
-        let names: Vec<_> = self.imports.iter().filter(|name| !allowed(name)).cloned().collect();
+        let names: Vec<_> =
+            self.imports.iter().filter(|name| !allowed(name) && !wasi::offers(name)).cloned().collect();
         if names.is_empty() {
             return Ok(());
         }
-        Err(Error::ForbiddenImport { digest, contract: contract.clone(), names })
+        Err(Error::ForbiddenImport { digest, contract: contract.clone(), names, remedy: wasi::remedy(bytes) })
     }
 }
 
@@ -153,7 +161,12 @@ mod tests {
     fn check(exports: &[&str], imports: &[&str], expected: &str) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let outline = Outline { imports: owned(imports), exports: owned(exports) };
-        let got = match outline.contract(Digest::of(b"")) {
+        let digest = Digest::of(b"");
+        let contract = outline.contract(digest).and_then(|contract| {
+            outline.refuse_forbidden_imports(digest, &contract, b"")?;
+            Ok(contract)
+        });
+        let got = match contract {
             Ok(contract) => contract.to_string(),
             Err(error) => error.to_string(),
         };
@@ -179,8 +192,10 @@ mod tests {
         check(&["wasi:cli/run@0.2.0"], &[], "it exports wasi:cli/run@0.2.0");
         check(&[], &[], "it exports nothing");
         check(&[], &[], "floret:corpus@0.1.0, floret:index@0.1.0, floret:index@0.2.0, floret:policy@0.1.0");
-        let wasi = ["wasi:io/poll@0.2.0", types, "wasi:random/random@0.2.0"];
-        let expected = "imports wasi:io/poll@0.2.0, wasi:random/random@0.2.0, which";
+        let wasi = ["wasi:io/poll@0.2.0", types, "wasi:random/random@0.2.6"];
+        check(&["floret:corpus/builder@0.1.0"], &wasi, "floret:corpus@0.1.0");
+        let wasi = ["wasi:http/types@0.2.0", types, "wasi:io/poll@0.2.0", "wasi:io/poll@0.3.0", "run"];
+        let expected = "imports wasi:http/types@0.2.0, wasi:io/poll@0.3.0, run, which";
         check(&["floret:corpus/builder@0.1.0"], &wasi, expected);
         let both = ["floret:corpus/builder@0.1.0", "floret:index/builder@0.1.0"];
         check(&both, &[], "several contracts (floret:corpus/builder@0.1.0, floret:index/builder@0.1.0)");

@@ -49,7 +49,7 @@ pub(crate) async fn count(loaded: &Arc<Loaded>, corpora: &[Input], config: &str)
         return Ok(1);
     }
     let config = config.to_owned();
-    let job = loaded.job("parts", corpora.to_vec())?;
+    let job = loaded.job("parts", corpora.to_vec(), &config)?;
     job.run(move |running| {
         let loaded = running.loaded.clone();
         let pre = loaded.splitting()?;
@@ -70,7 +70,7 @@ pub(crate) async fn whole(
     config: &str,
 ) -> Result<Built<IndexStatistics>, Error> {
     let config = config.to_owned();
-    let job = loaded.job("build", corpora)?;
+    let job = loaded.job("build", corpora, &config)?;
     job.run(move |running| {
         let loaded = running.loaded.clone();
         let (pre, _) = loaded.index()?;
@@ -90,7 +90,7 @@ pub(crate) async fn part(
     parts: u32,
 ) -> Result<Built<()>, Error> {
     let config = config.to_owned();
-    let job = loaded.job(format!("part {} of {parts}", part + 1), corpora)?;
+    let job = loaded.job(format!("part {} of {parts}", part + 1), corpora, &config)?;
     job.run(move |running| {
         let loaded = running.loaded.clone();
         let pre = loaded.splitting()?;
@@ -113,7 +113,7 @@ pub(crate) async fn merge(
     parts.extend(corpora);
     // The corpora were counted against the limit of inputs; the parts are ours, and few.
     let site = Arc::new(loaded.site("merge-parts"));
-    let job = BuilderJob { loaded: loaded.clone(), site, inputs: parts };
+    let job = BuilderJob { loaded: loaded.clone(), site, inputs: parts, config: config.clone() };
     let built = job.run(move |running| {
         let loaded = running.loaded.clone();
         let pre = loaded.splitting()?;

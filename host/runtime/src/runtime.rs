@@ -130,6 +130,7 @@ impl Shared {
         let digest = Digest::of(bytes);
         let outline = outline(digest, bytes)?;
         let contract = outline.contract(digest)?;
+        outline.refuse_forbidden_imports(digest, &contract, bytes)?;
         let mismatch = |error: wasmtime::Error| Error::ContractMismatch {
             digest,
             contract: contract.clone(),

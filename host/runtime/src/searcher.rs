@@ -15,6 +15,7 @@ use crate::job::on_query_thread;
 use crate::limits::LimitKind;
 use crate::pace::Pace;
 use crate::stopped::{said, stopped};
+use crate::wasi;
 
 /// An opened index, for many searches from many tasks at once. Cheap to clone.
 ///
@@ -149,7 +150,9 @@ impl Opened {
         let (_, pre) = self.loaded.index()?;
         let site = Arc::new(self.loaded.site("open"));
         let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, cancelled);
-        let job = Job::new(site.clone(), vec![self.index.clone()], limits, deadline);
+        let inputs = vec![self.index.clone()];
+        let world = wasi::world(&self.loaded, &site, "", &inputs);
+        let job = Job::new(site.clone(), inputs, limits, deadline).in_world(world);
         let mut store = store(pre.engine(), limits, job);
         let _ticking = shared.engines.ticker.in_flight();
         let opened = index::open(pre, &mut store)

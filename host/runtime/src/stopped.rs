@@ -6,6 +6,7 @@ use crate::contract::Said;
 use crate::error::{Error, Site, Traces, TrapKind};
 use crate::instance::{Job, Stop, cut};
 use crate::limits::{LimitKind, Limits};
+use crate::wasi::Unavailable;
 
 /// Bytes of a guest's error text that are kept, by the contract.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -38,6 +39,9 @@ pub(crate) fn stopped(error: &wasmtime::Error, at: &Site, limits: &Limits, job: 
         };
     }
     let cause = error.root_cause().to_string();
+    if error.is::<Unavailable>() {
+        return Error::Trap { at, kind: TrapKind::Other(cause), traces };
+    }
     // The engine keeps these two errors' types to itself; tests hold their texts.
     if cause.contains("fuel allocated for hostcalls has been exhausted") {
         return limit(LimitKind::CallBytes, limits.call_bytes_max, traces);

@@ -1,15 +1,19 @@
-//! What the sandbox costs: policy calls, starting components, an fst and vectors inside it beside the same outside, and
-//! what building in parts gains.
+//! What the sandbox costs: policy calls, starting and stopping components, an fst and vectors inside it beside the same
+//! outside, and what building in parts gains.
 //!
 //! Data: words generated from seed 42 (syllables, 675,586 distinct, as many as large word lists have; frequency
 //! falls with rank as 1/rank), the built-in components as they are in `plugins/dist`. Everything of a row runs
 //! in one process, alternating where two are compared, on one thread but for builds with several parts at a time; the
 //! times are medians by the wall clock. Beside them stands the same work natively, a goal, or another way to do it.
 //!
-//! Run: `cargo xtask bench runtime`, or only parts of it (`policy`, `start`, `fst`, `semantic`): `cargo xtask bench
+//! Run: `cargo xtask bench runtime`, or only parts of it (`policy`, `start`, `stop`, `fst`, `semantic`): `cargo xtask bench
 //! runtime -- semantic`. On a machine that does other things compare ratios, not times.
 
+#[path = "../../tests/runtime/guests.rs"]
+#[allow(dead_code, reason = "the tests' hand-written guests; not all are measured")]
+mod guests;
 mod semantic;
+mod stopping;
 mod table;
 
 use std::collections::BTreeSet;
@@ -46,6 +50,9 @@ fn main() {
         }
         if runs("start") {
             starts().await;
+        }
+        if runs("stop") {
+            stopping::stopping().await;
         }
         if runs("fst") {
             indexes(words()).await;

@@ -6,6 +6,7 @@ use wasmtime::component::{Component, HasSelf, Linker, Resource};
 use super::types_v0_1::types;
 use crate::contract::{Said, TextStatistics};
 use crate::instance::Job;
+use crate::wasi;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
@@ -44,6 +45,7 @@ impl From<builder::CorpusStatistics> for Claim {
 pub(crate) fn pre(component: &Component) -> wasmtime::Result<Pre<Job>> {
     let mut linker = Linker::new(component.engine());
     bindings::CorpusComponent::add_to_linker::<_, HasSelf<_>>(&mut linker, |job| job)?;
+    wasi::link(&mut linker, component)?;
     Pre::new(linker.instantiate_pre(component)?)
 }
 

@@ -7,6 +7,7 @@ use super::types_v0_1::types;
 use crate::contract::index::Statistics;
 use crate::contract::{Hit, Mode, Query, Said};
 use crate::instance::Job;
+use crate::wasi;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
@@ -33,6 +34,7 @@ use bindings::exports::floret::index::builder;
 pub(crate) fn pre(component: &Component) -> wasmtime::Result<Pre<Job>> {
     let mut linker = Linker::new(component.engine());
     bindings::IndexComponent::add_to_linker::<_, HasSelf<_>>(&mut linker, |job| job)?;
+    wasi::link(&mut linker, component)?;
     Pre::new(linker.instantiate_pre(component)?)
 }
 

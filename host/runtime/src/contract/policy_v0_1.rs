@@ -7,6 +7,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use super::types_v0_1::types;
 use crate::contract::{PolicyProfile, Said};
 use crate::instance::Job;
+use crate::wasi;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
@@ -40,6 +41,7 @@ pub(crate) struct Proposal {
 pub(crate) fn pre(component: &Component) -> wasmtime::Result<Pre<Job>> {
     let mut linker = Linker::new(component.engine());
     bindings::PolicyComponent::add_to_linker::<_, HasSelf<_>>(&mut linker, |job| job)?;
+    wasi::link(&mut linker, component)?;
     Pre::new(linker.instantiate_pre(component)?)
 }
 

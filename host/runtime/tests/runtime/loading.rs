@@ -65,13 +65,19 @@ async fn imports_beyond_the_contract_are_refused_by_name() {
     let wasi = wat::parse_str(
         r#"(component
             (import "wasi:clocks/wall-clock@0.2.0" (instance))
+            (import "wasi:http/types@0.2.0" (instance))
+            (import "wasi:clocks/wall-clock@0.3.0" (instance))
             (import "floret:types/log@0.1.0" (instance))
             (import "acme:secret/door@1.0.0" (instance))
             (instance $i)
             (export "floret:corpus/builder@0.1.0" (instance $i)))"#,
     );
     let text = refusal(wasi.expect("a component")).await;
-    check(&text, "imports wasi:clocks/wall-clock@0.2.0, acme:secret/door@1.0.0, which floret:corpus@0.1.0");
+    let expected = "imports wasi:http/types@0.2.0, wasi:clocks/wall-clock@0.3.0, acme:secret/door@1.0.0, which \
+                    floret:corpus@0.1.0 does not offer";
+    check(&text, expected);
+    // Nothing says what it was built from: the remedy of every language is told.
+    check(&text, "in Python, componentize with `-s`");
 }
 
 #[tokio::test]

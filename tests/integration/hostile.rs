@@ -1,0 +1,70 @@
+//! Components that lie or that expect a system, through the whole host. What the sandbox itself withstands is tested
+//! with the runtime (`host/runtime/tests/runtime/hostile.rs`, `wasi.rs`).
+
+use bytes::Bytes;
+use floret_pipeline::{Binding, Change, Error, Floret, Freshness, Progress, Selector};
+use floret_runtime::Query;
+use floret_tests::{Setup, assert_sound, derived, guest, key, open, save_text, small_world};
+use serde_json::{Map, json};
+use tempfile::TempDir;
+
+/// `misbehave` with another text of equal length where its configuration's schema says `"object"`.
+fn with_type(text: &str) -> Bytes {
+    let honest = br#""type": "object""#;
+    let lie = format!(r#""type": {text}"#);
+    assert_eq!(lie.len(), honest.len());
+    let mut bytes = guest("misbehave").unwrap().to_vec();
+    let place = bytes.windows(honest.len()).position(|window| window == honest).unwrap();
+    bytes[place..place + honest.len()].copy_from_slice(lie.as_bytes());
+    bytes.into()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_none_is_told_with_the_components_name_and_binds_nothing() {
+    let folder = TempDir::new().unwrap();
+    let host = open(folder.path(), Setup::default()).await.unwrap();
+    small_world(&host).await.unwrap();
+    for (name, lie) in [("unknown-type", r#""objekt""#), ("number", "77777777"), ("list", "[[[[]]]]")] {
+        host.plugin_install(Some(name), with_type(lie)).await.unwrap();
+        let binding = Binding { component: name.to_owned(), config: Map::new() };
+        let error = host.plugin_bind("corpus", binding).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidConfig { .. }), "{lie}: {error}");
+        for word in ["misbehave 0.1.0", "its own schema is not a valid JSON Schema"] {
+            assert!(error.to_string().contains(word), "{lie}: no {word:?} in {error}");
+        }
+        save_text(&host, "a", &format!("words beside {name}")).await.unwrap();
+        host.cascade(&[key("literature/a")], &Progress::default()).await.unwrap();
+    }
+    assert_sound(&host).await;
+}
+
+/// A home in which the probe has built an index of the small world's corpus, and what that index says.
+async fn probed(folder: &TempDir, salt: &str) -> (std::sync::Arc<Floret>, Bytes) {
+    let host = open(folder.path(), Setup::default()).await.unwrap();
+    small_world(&host).await.unwrap();
+    host.plugin_install(None, guest("wasi-probe").unwrap()).await.unwrap();
+    let binding = Binding { component: "wasi-probe".to_owned(), config: Map::new() };
+    host.plugin_bind("probe", binding).await.unwrap();
+    let mut build = derived("probe/x", "corpus", &["corpus/all"]);
+    build.spec.config = json!({"salt": salt}).as_object().unwrap().clone();
+    host.apply(Change { builds: vec![build], ..Change::default() }, &Progress::default()).await.unwrap();
+    let snapshot = host.get(&key("probe/x"), &Selector::Latest, Freshness::Strong).await.unwrap();
+    (host, snapshot.content.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_of_wasi_builds_the_same_in_every_home_and_learns_nothing() {
+    let folders = [(); 3].map(|()| TempDir::new().unwrap());
+    let (host, first) = probed(&folders[0], "").await;
+    let (_, second) = probed(&folders[1], "").await;
+    let (_, salted) = probed(&folders[2], "x").await;
+    assert_eq!(first, second);
+    assert_ne!(first, salted);
+    let text = std::str::from_utf8(&first).unwrap();
+    assert!(text.starts_with("arguments=[]\nvariables=[]\nfolder=None\nfolders=0\n"), "{text}");
+    let answer = host.search(&key("probe/x"), &Query::Exact("asked".to_owned()), 1).await.unwrap();
+    assert!(answer.hits[0].word.starts_with("arguments=[] variables=[] "), "{}", answer.hits[0].word);
+    let inspected = host.plugin_inspect(guest("wasi-probe").unwrap()).await.unwrap();
+    assert!(inspected.imports.iter().any(|import| import == "wasi:random/random@0.2.3"));
+    assert_sound(&host).await;
+}
