@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, cargo, deploy, plugins, promises, servers};
+use crate::{apt, cargo, deploy, plugins, promises, reference, servers};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -24,6 +24,7 @@ pub fn run() -> Result<()> {
         run_cargo(&["fmt", "--all", "--check", "--manifest-path", "plugins/Cargo.toml"])
     })?;
     step("promises", || promises::run(&promises::Options { check: true }))?;
+    step("reference of the contracts", || reference::run(&reference::Options { check: true }))?;
     step("lints", || {
         run_cargo(&[
             "clippy",

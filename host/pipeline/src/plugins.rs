@@ -38,6 +38,13 @@ pub struct Binding {
     pub config: Map<String, Value>,
 }
 
+impl Binding {
+    /// A component with the defaults of its configuration.
+    pub fn new(component: impl Into<String>) -> Self {
+        Self { component: component.into(), config: Map::new() }
+    }
+}
+
 /// A binding with everything that it stands for, ready to be used.
 pub(crate) struct Bound {
     pub component: Arc<Component>,

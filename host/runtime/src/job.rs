@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use floret_model::Digest;
+use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use wasmtime::Store;
 
@@ -124,7 +125,16 @@ pub(crate) async fn on_query_thread<T: Send + 'static>(
     site: &Site,
     work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = shared.queries.clone().acquire_owned().await.expect("the semaphore is never closed");
+    in_turn(&shared.queries, site, work).await
+}
+
+/// Run something on a thread that may block, when it is its turn.
+pub(crate) async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    site: &Site,
+    work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let turn = turns.clone().acquire_owned().await.expect("the semaphore is never closed");
     let cancelled = Cancelled::default();
     let _cancel = CancelOnDrop(cancelled.clone());
     let span = tracing::Span::current();

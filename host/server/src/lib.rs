@@ -27,6 +27,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 
@@ -120,6 +121,7 @@ fn app(host: Arc<Floret>) -> Router {
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
+        .route("/errors/{code}", get(problem::explained))
         .route(
             "/v1/{namespace}/{type}/{id}",
             get(versions::get).put(versions::put).route_layer(bounded.clone()),
@@ -144,7 +146,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, /v1/NAMESPACE/TYPE/ID/log, /healthz or /readyz; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, /v1/NAMESPACE/TYPE/ID/log, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

@@ -3,6 +3,7 @@
 mod compiled;
 mod concurrency;
 mod conformance;
+mod custom;
 mod guests;
 mod loading;
 mod profile;
