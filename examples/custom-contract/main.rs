@@ -13,7 +13,12 @@ use floret_embed::{Home, Limits};
 
 /// What wasmtime makes of the contract.
 mod bindings {
-    #![allow(missing_docs, clippy::all, unused_qualifications, reason = "generated; the WIT file carries the documentation")]
+    #![allow(
+        missing_docs,
+        clippy::all,
+        unused_qualifications,
+        reason = "generated; the WIT file carries the documentation"
+    )]
     floret_embed::runtime::wasmtime::component::bindgen!({
         path: "../../examples/custom-contract/wit",
         world: "acme:spell/component@0.1.0",
@@ -42,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
     let folder = std::env::args_os().nth(1).map_or_else(|| temporary.path().to_owned(), Into::into);
     // What a call may use: time, memory and the rest are bounded as for Floret's own components.
-    let limits = Limits { call_timeout: Duration::from_secs(5), memory_bytes_max: 64 << 20, ..Limits::default() };
+    let limits =
+        Limits { call_timeout: Duration::from_secs(5), memory_bytes_max: 64 << 20, ..Limits::default() };
     let floret = Home::at(&folder).limits(limits).open().await?;
 
     // The contract: what a component exports, and all that it may import.

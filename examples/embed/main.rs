@@ -11,9 +11,18 @@ use floret_embed::{
 };
 
 const TEXTS: [(&str, &str); 3] = [
-    ("walden", "I went to the woods because I wished to live deliberately, to front only the essential facts of life."),
-    ("moby-dick", "Whenever it is a damp, drizzly November in my soul, I account it high time to get to sea."),
-    ("middlemarch", "The growing good of the world is partly dependent on unhistoric acts, and on lives lived faithfully."),
+    (
+        "walden",
+        "I went to the woods because I wished to live deliberately, to front only the essential facts of life.",
+    ),
+    (
+        "moby-dick",
+        "Whenever it is a damp, drizzly November in my soul, I account it high time to get to sea.",
+    ),
+    (
+        "middlemarch",
+        "The growing good of the world is partly dependent on unhistoric acts, and on lives lived faithfully.",
+    ),
 ];
 
 #[tokio::main]
@@ -61,7 +70,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let longer = format!("{} {}", TEXTS[0].1, "Simplify, simplify. ".repeat(200));
     let saved = floret.save(SaveRequest::new(walden.clone(), longer)).await?;
     let location = &saved.version.content_location;
-    println!("{} is stored as {}-{}", saved.version.reference(), location.compression, location.compression_level);
+    println!(
+        "{} is stored as {}-{}",
+        saved.version.reference(),
+        location.compression,
+        location.compression_level
+    );
     let report = floret.cascade(std::slice::from_ref(&walden), &progress).await?;
     println!("rebuilt {}", report.count("built"));
 

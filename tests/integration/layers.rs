@@ -12,10 +12,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("floret-store", &["floret-model"]),
     ("floret-cache", &[]),
     ("floret-pipeline", &["floret-cache", "floret-model", "floret-runtime", "floret-store"]),
-    (
-        "floret-embed",
-        &["floret-cache", "floret-model", "floret-pipeline", "floret-runtime", "floret-store"],
-    ),
+    ("floret-embed", &["floret-cache", "floret-model", "floret-pipeline", "floret-runtime", "floret-store"]),
     ("floret-server", &["floret-model", "floret-pipeline"]),
     (
         "floret",

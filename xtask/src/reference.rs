@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use wit_parser::{
-    Docs, Function, FunctionKind, Handle, Interface, InterfaceId, PackageId, Resolve, Type, TypeDef, TypeDefKind,
-    TypeId, TypeOwner, World, WorldItem,
+    Docs, Function, FunctionKind, Handle, Interface, InterfaceId, PackageId, Resolve, Type, TypeDef,
+    TypeDefKind, TypeId, TypeOwner, World, WorldItem,
 };
 
 use crate::plugins;
@@ -51,7 +51,8 @@ fn document(folder: &Path) -> Result<String> {
         writeln!(out, "- [`{}`](#{})", package.name, anchor(&package.name.to_string()))?;
         for (name, id) in &package.interfaces {
             let functions: Vec<_> = resolve.interfaces[*id].functions.keys().map(String::as_str).collect();
-            let functions = if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
+            let functions =
+                if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
             let heading = format!("interface {name} of {}", package.name);
             writeln!(out, "  - [`{name}`](#{}){functions}", anchor(&heading))?;
         }
@@ -99,7 +100,8 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
-        let entries = std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let entries =
+            std::fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
         let mut has_files = false;
         for entry in entries {
             let path = entry?.path();
@@ -136,7 +138,8 @@ fn of_interface(resolve: &Resolve, id: InterfaceId, out: &mut String) -> Result<
         of_type(resolve, name, *id, out)?;
         methods(resolve, interface, *id, out)?;
     }
-    for (_, function) in interface.functions.iter().filter(|(_, function)| function.kind.resource().is_none()) {
+    for (_, function) in interface.functions.iter().filter(|(_, function)| function.kind.resource().is_none())
+    {
         of_function(resolve, function, "####", out)?;
     }
     Ok(())
@@ -218,8 +221,9 @@ fn member(name: &str, of: Option<&str>, about: &Docs, out: &mut String) -> Resul
 fn of_function(resolve: &Resolve, function: &Function, heading: &str, out: &mut String) -> Result<()> {
     let is_method = matches!(function.kind, FunctionKind::Method(_) | FunctionKind::AsyncMethod(_));
     let parameters = function.params.iter().skip(usize::from(is_method));
-    let parameters: Vec<_> =
-        parameters.map(|parameter| format!("{}: {}", parameter.name, spelled(resolve, &parameter.ty))).collect();
+    let parameters: Vec<_> = parameters
+        .map(|parameter| format!("{}: {}", parameter.name, spelled(resolve, &parameter.ty)))
+        .collect();
     let result = function.result.as_ref().map(|result| format!(" -> {}", spelled(resolve, result)));
     let owner = function.kind.resource().and_then(|resource| resolve.types[resource].name.clone());
     let owner = owner.map(|owner| format!("{owner}.")).unwrap_or_default();
@@ -304,7 +308,8 @@ mod tests {
 
     #[test]
     fn every_item_is_in_the_document() {
-        let text = document(&plugins::repository().expect("a repository").join(CONTRACTS)).expect("the contracts");
+        let text =
+            document(&plugins::repository().expect("a repository").join(CONTRACTS)).expect("the contracts");
         for part in [
             "- [`floret:types@0.1.0`](#florettypes010)",
             "## `floret:index@0.1.0`",

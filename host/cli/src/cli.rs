@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
 use crate::verbs::{
-    build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health, list, log,
-    plan, plugin, save, search, serve, verify, why,
+    build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health,
+    list, log, plan, plugin, save, search, serve, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.

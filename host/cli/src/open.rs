@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use floret_cache::Cache;
-use floret_embed::{CACHE_FOLDER, COMPILED_FOLDER};
 pub(crate) use floret_embed::{BLOBS_FOLDER, CATALOG_FOLDER, TEMPORARY_FOLDER};
+use floret_embed::{CACHE_FOLDER, COMPILED_FOLDER};
 pub(crate) use floret_embed::{built_in_digest, built_ins, make_private, session};
 use floret_model::{Namespace, StorageType};
 use floret_pipeline::{Cached, Floret, Parts};

@@ -30,10 +30,11 @@ pub use built_ins::{built_in_digest, built_ins};
 pub use floret_cache::NamespaceConfig;
 pub use floret_model::{CascadeReport, Namespace, ResourceKey, Seq, Version};
 pub use floret_pipeline::{
-    Binding, BuiltIn, Change, Content, CorpusRequest, DerivedSpec, Error, Floret, Freshness, IfLatest, Options,
-    POLICY_BINDING, Progress, SaveRequest, Saved, SearchAnswer, Selector, Snapshot,
+    Binding, BuiltIn, Change, Content, CorpusRequest, DerivedSpec, Error, Floret, Freshness, IfLatest,
+    Options, POLICY_BINDING, Progress, SaveRequest, Saved, SearchAnswer, Selector, Snapshot,
 };
 pub use floret_runtime::{Limits, Query};
 pub use home::{
-    BLOBS_FOLDER, CACHE_FOLDER, CATALOG_FOLDER, COMPILED_FOLDER, Home, TEMPORARY_FOLDER, make_private, session,
+    BLOBS_FOLDER, CACHE_FOLDER, CATALOG_FOLDER, COMPILED_FOLDER, Home, TEMPORARY_FOLDER, make_private,
+    session,
 };

@@ -65,7 +65,11 @@ impl Floret {
     ///
     /// # Errors
     /// As [`cascade`](Self::cascade); a missing input, inputs that do not fit together.
-    pub async fn build_all(&self, builds: Vec<DerivedSpec>, progress: &Progress) -> Result<CascadeReport, Error> {
+    pub async fn build_all(
+        &self,
+        builds: Vec<DerivedSpec>,
+        progress: &Progress,
+    ) -> Result<CascadeReport, Error> {
         self.apply(Change { builds, ..Change::default() }, progress).await
     }
 

@@ -57,7 +57,11 @@ mod tests {
     #[test]
     fn every_code_is_explained_and_every_entry_says_what_to_do() {
         for classified in crate::all_codes() {
-            assert!(explain(classified.code).is_some(), "docs/errors.md does not explain {}", classified.code);
+            assert!(
+                explain(classified.code).is_some(),
+                "docs/errors.md does not explain {}",
+                classified.code
+            );
         }
         for entry in explanations() {
             for part in ["**What happened.**", "**What to do.**"] {

@@ -124,7 +124,8 @@ pub fn classify_cache(error: &floret_cache::Error) -> Classified {
 /// Every code that an error can have here and below, with how it is to be taken. `cascade_failed` is not among them: it
 /// is taken as the first step's failure is.
 pub fn all_codes() -> impl Iterator<Item = Classified> {
-    let sorted = KINDS.into_iter().flat_map(|(kind, codes)| codes.iter().map(move |code| Classified { code, kind }));
+    let sorted =
+        KINDS.into_iter().flat_map(|(kind, codes)| codes.iter().map(move |code| Classified { code, kind }));
     sorted.chain(OTHERS.into_iter().map(|code| Classified { code, kind: Kind::Other }))
 }
 
@@ -144,7 +145,12 @@ mod tests {
         let listed: Vec<_> = all_codes().map(|classified| classified.code).collect();
         let distinct: BTreeSet<_> = listed.iter().copied().collect();
         assert_eq!(distinct.len(), listed.len(), "a code stands twice");
-        let given = [Error::CODES, floret_store::Error::CODES, floret_runtime::Error::CODES, &floret_cache::Error::CODES];
+        let given = [
+            Error::CODES,
+            floret_store::Error::CODES,
+            floret_runtime::Error::CODES,
+            &floret_cache::Error::CODES,
+        ];
         let given: BTreeSet<_> = given.into_iter().flatten().copied().collect();
         let expected = &distinct - &["other"].into();
         assert_eq!(&given - &["cascade_failed"].into(), expected);

@@ -180,12 +180,8 @@ impl<S: Send + 'static, P: Send + Sync + 'static> CustomContract<S, P> {
         if !outline.exports.iter().any(|name| self.exported.is_meant_by(name)) {
             let other = outline.exports.iter().find(|name| self.exported.is_same_but_for_its_version(name));
             return Err(match other {
-                Some(found) => {
-                    Error::UnsupportedContractVersion { digest, found: found.clone(), supported }
-                }
-                None => {
-                    Error::NotExported { digest, contract: supported, exports: outline.exports.clone() }
-                }
+                Some(found) => Error::UnsupportedContractVersion { digest, found: found.clone(), supported },
+                None => Error::NotExported { digest, contract: supported, exports: outline.exports.clone() },
             });
         }
         let is_offered = |name: &String| self.offered.iter().any(|(offer, _)| offer.is_meant_by(name));
@@ -261,7 +257,8 @@ impl Runtime {
         let compiled = self.shared().aside(bytes, compile).await?;
         let mut linker = Linker::new(compiled.engine());
         let linked = contract.offered.iter().try_for_each(|(_, link)| link(&mut linker));
-        let bound = linked.and_then(|()| linker.instantiate_pre(&compiled)).and_then(|pre| (contract.bind)(pre));
+        let bound =
+            linked.and_then(|()| linker.instantiate_pre(&compiled)).and_then(|pre| (contract.bind)(pre));
         let bound = bound.map_err(|error| Error::TypesDiffer {
             digest,
             contract: contract.exported.to_string(),
@@ -326,7 +323,8 @@ impl<S: Send + 'static, P: Send + Sync + 'static> CustomComponent<S, P> {
             let answer = work(&bound, &mut store);
             let call_ms = started.elapsed().as_secs_f64() * 1e3;
             drop(ticking);
-            let answer = answer.map_err(|error| stopped(&error, &theirs, limits, &mut store.data_mut().job))?;
+            let answer =
+                answer.map_err(|error| stopped(&error, &theirs, limits, &mut store.data_mut().job))?;
             let Hosted { mut job, state } = store.into_data();
             job.take_log();
             Ok(Called { answer, state, call_ms, memory_bytes: job.memory_bytes() })
@@ -355,7 +353,9 @@ mod tests {
         ] {
             assert_eq!(interface.is_meant_by(name), meant, "{name}");
         }
-        for name in ["", "checker", "acme:spell", "acme:spell/checker", "spell/checker@1.0.0", "acme:spell/@1.0.0"] {
+        for name in
+            ["", "checker", "acme:spell", "acme:spell/checker", "spell/checker@1.0.0", "acme:spell/@1.0.0"]
+        {
             assert!(Interface::parse(name).is_err(), "{name}");
         }
         for name in ["acme:spell/checker@0.0.1", "acme:spell/checker@1.0.0-rc.1", "acme:spell/checker@1"] {

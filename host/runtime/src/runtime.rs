@@ -183,7 +183,10 @@ impl Shared {
     /// The component's code for an engine, from the folder or compiled now.
     pub(crate) fn compiled(
         &self,
-        digest: Digest, bytes: &Bytes, kind: EngineKind) -> Result<Compiled, Error> {
+        digest: Digest,
+        bytes: &Bytes,
+        kind: EngineKind,
+    ) -> Result<Compiled, Error> {
         let engine = self.engines.get(kind);
         let _turn = self.compiling.lock();
         let compiled = match &self.compiled_dir {

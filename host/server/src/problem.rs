@@ -26,7 +26,8 @@ pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Prob
         return Err(Problem::not_found(format!("no error has the code {code:?}")));
     };
     let text = format!("# `{}`\n\n{}\n", entry.code, entry.text);
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"))], text).into_response())
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"))], text)
+        .into_response())
 }
 
 /// An answer to a request that was not carried out.
@@ -169,7 +170,8 @@ mod tests {
             let entry = floret_pipeline::explain(classified.code).expect("an entry");
             assert_eq!(entry.status, Some(status(classified).as_u16()), "{}", classified.code);
         }
-        let own = [Problem::method_not_allowed(), Problem::silent(Duration::ZERO), Problem::slow(Duration::ZERO)];
+        let own =
+            [Problem::method_not_allowed(), Problem::silent(Duration::ZERO), Problem::slow(Duration::ZERO)];
         for problem in own {
             assert!(HTTP_CODES.contains(&problem.code), "{} is not listed", problem.code);
             let entry = floret_pipeline::explain(problem.code).expect("an entry");

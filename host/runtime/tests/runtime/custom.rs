@@ -106,7 +106,11 @@ async fn the_components_file_is_made_of_its_source() {
         ("flower", &["flower"], 1),
         (" a small  flower is ", &["small", "flower"], 4),
     ] {
-        assert_eq!(check(&checker, text).await.expect("an answer"), (unknown.iter().map(|word| (*word).to_owned()).collect(), asked), "{text:?}");
+        assert_eq!(
+            check(&checker, text).await.expect("an answer"),
+            (unknown.iter().map(|word| (*word).to_owned()).collect(), asked),
+            "{text:?}"
+        );
     }
 }
 
@@ -146,17 +150,22 @@ async fn a_failing_host_side_ends_the_call_in_its_words() {
 #[tokio::test]
 async fn forbidden_imports_are_refused_by_name() {
     let bytes = checker("", "i32.const 0");
-    let bare = CustomContract::<Asked, Pre>::new("acme:spell/checker@0.1.0", ComponentPre::new).expect("a name");
+    let bare =
+        CustomContract::<Asked, Pre>::new("acme:spell/checker@0.1.0", ComponentPre::new).expect("a name");
     let error = runtime(small_limits()).load_custom("speller", bytes, &bare).await.err().expect("a refusal");
     let text = error.to_string();
-    assert!(text.contains("imports acme:spell/dictionary@0.1.0, but acme:spell/checker@0.1.0 offers nothing"), "{text}");
+    assert!(
+        text.contains("imports acme:spell/dictionary@0.1.0, but acme:spell/checker@0.1.0 offers nothing"),
+        "{text}"
+    );
     assert!(error.is_deterministic());
     assert_eq!(error.code(), "plugin_forbidden_import");
 }
 
 #[tokio::test]
 async fn what_is_no_component_of_the_contract_is_refused() {
-    let refusal = async |bytes: Bytes| load(small_limits(), bytes).await.err().expect("a refusal").to_string();
+    let refusal =
+        async |bytes: Bytes| load(small_limits(), bytes).await.err().expect("a refusal").to_string();
     let text = refusal(Bytes::new()).await;
     assert!(text.contains("the file is empty"), "{text}");
     let text = refusal(crate::guests::dist("trie-fst")).await;
@@ -172,7 +181,10 @@ async fn what_is_no_component_of_the_contract_is_refused() {
     let text = refusal(rewrite("-> list<string>", "-> string")).await;
     assert!(text.contains("does not fit acme:spell/checker@0.1.0"), "{text}");
     let text = refusal(rewrite("acme:spell@0.1.0", "acme:spell@0.2.0")).await;
-    assert!(text.contains("exports acme:spell/checker@0.2.0, but this host speaks acme:spell/checker@0.1.0"), "{text}");
+    assert!(
+        text.contains("exports acme:spell/checker@0.2.0, but this host speaks acme:spell/checker@0.1.0"),
+        "{text}"
+    );
 }
 
 /// A checker without imports, for a contract in which something is written otherwise.
