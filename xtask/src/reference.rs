@@ -50,7 +50,8 @@ fn document(folder: &Path) -> Result<String> {
         let package = &resolve.packages[*package];
         writeln!(out, "- [`{}`](#{})", package.name, anchor(&package.name.to_string()))?;
         for (name, id) in &package.interfaces {
-            let functions: Vec<_> = resolve.interfaces[*id].functions.keys().map(String::as_str).collect();
+            let functions = resolve.interfaces[*id].functions.values();
+            let functions: Vec<_> = functions.map(|function| full_name(&resolve, function)).collect();
             let functions =
                 if functions.is_empty() { String::new() } else { format!(": {}", functions.join(", ")) };
             let heading = format!("interface {name} of {}", package.name);
@@ -225,12 +226,18 @@ fn of_function(resolve: &Resolve, function: &Function, heading: &str, out: &mut 
         .map(|parameter| format!("{}: {}", parameter.name, spelled(resolve, &parameter.ty)))
         .collect();
     let result = function.result.as_ref().map(|result| format!(" -> {}", spelled(resolve, result)));
-    let owner = function.kind.resource().and_then(|resource| resolve.types[resource].name.clone());
-    let owner = owner.map(|owner| format!("{owner}.")).unwrap_or_default();
-    writeln!(out, "{heading} function `{owner}{}`\n", function.item_name())?;
+    writeln!(out, "{heading} function `{}`\n", full_name(resolve, function))?;
     let signature = format!("({}){}", parameters.join(", "), result.unwrap_or_default());
     writeln!(out, "```wit\n{}: func{signature}\n```\n", function.item_name())?;
     docs(&function.docs, out)
+}
+
+/// `searcher.open` for a function of a resource.
+fn full_name(resolve: &Resolve, function: &Function) -> String {
+    match function.kind.resource().and_then(|resource| resolve.types[resource].name.as_deref()) {
+        Some(resource) => format!("{resource}.{}", function.item_name()),
+        None => function.item_name().to_owned(),
+    }
 }
 
 /// A comment, its headings below ours.

@@ -73,7 +73,7 @@ fn run(cli: Cli) -> Result<()> {
         log: log.map(str::to_owned),
     };
     let mut out = Out::new(cli.global.json, cli.global.color, cli.global.quiet);
-    // What is wrong with a configuration must be explained without it.
+    // Needs no configuration, so that what is wrong with one can be explained.
     if let Verb::Explain(args) = &cli.verb {
         return verbs::explain::run(args, &mut out);
     }
