@@ -16,6 +16,8 @@ mod crash;
 mod damage;
 mod deploy;
 mod doctor;
+mod documents;
+mod examples;
 mod explain;
 mod faults;
 mod following;

@@ -47,28 +47,42 @@ pub fn repository() -> PathBuf {
 /// If it does not build.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        // What cargo tells this test of its package would have libraries that ask for it built again.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                build.env_remove(&*name);
-            }
+    BINARY.get_or_init(|| build(&["--bin", "floret"]).join("floret"))
+}
+
+/// The binary of an example.
+///
+/// # Panics
+/// If the examples do not build.
+pub fn example(name: &str) -> PathBuf {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    let built = || build(&["--example", "embed", "--example", "custom-contract"]).join("examples");
+    EXAMPLES.get_or_init(built).join(name)
+}
+
+/// Build something of the workspace; answers the folder in which it lies.
+fn build(targets: &[&str]) -> PathBuf {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    // What cargo tells this test of its package would have libraries that ask for it built again.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            build.env_remove(&*name);
         }
-        let built = build
-            // With all packages chosen, as for the tests: others would give the libraries below other features, and
-            // build them again.
-            .args(["build", "--release", "--locked", "--quiet", "--workspace", "--bin", "floret"])
-            .current_dir(repository())
-            .status()
-            .expect("cargo starts");
-        assert!(built.success(), "the binary does not build");
-        // Tests lie in target/release/deps.
-        let tests = std::env::current_exe().expect("a test knows where it is");
-        tests.parent().and_then(Path::parent).expect("target/release").join("floret")
-    })
+    }
+    let built = build
+        // With all packages chosen, as for the tests: others would give the libraries below other features, and
+        // build them again.
+        .args(["build", "--release", "--locked", "--quiet", "--workspace"])
+        .args(targets)
+        .current_dir(repository())
+        .status()
+        .expect("cargo starts");
+    assert!(built.success(), "{targets:?} does not build");
+    // Tests lie in target/release/deps.
+    let tests = std::env::current_exe().expect("a test knows where it is");
+    tests.parent().and_then(Path::parent).expect("target/release").to_owned()
 }
 
 /// The folder of compiled code that all tests share: compiling is most of what opening a fresh store takes.

@@ -6,6 +6,7 @@ mod cargo;
 mod deploy;
 mod plugins;
 mod promises;
+mod reference;
 mod servers;
 mod test;
 mod venv;
@@ -30,6 +31,8 @@ enum Verb {
     Plugins(plugins::Options),
     /// Map each promise to the tests that show it kept.
     Promises(promises::Options),
+    /// Write docs/contracts.md from the comments in wit/, or check it.
+    Reference(reference::Options),
     /// Install the servers that the tests start, into target/venv.
     Servers,
     /// Everything that is checked before a change lands.
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Deploy => deploy::run(),
         Verb::Plugins(options) => plugins::run(&options),
         Verb::Promises(options) => promises::run(&options),
+        Verb::Reference(options) => reference::run(&options),
         Verb::Servers => servers::run(),
         Verb::Test => test::run(),
         Verb::Wit(options) => wit::run(&options),

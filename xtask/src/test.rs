@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, cargo, deploy, plugins, promises, servers, wit};
+use crate::{apt, cargo, deploy, plugins, promises, reference, servers, wit};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub fn run() -> Result<()> {
     })?;
     step("promises", || promises::run(&promises::Options { check: true }))?;
     step("contracts", || wit::run(&wit::Options { publish: false }))?;
+    step("reference of the contracts", || reference::run(&reference::Options { check: true }))?;
     step("lints", || {
         run_cargo(&[
             "clippy",

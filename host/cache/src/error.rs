@@ -74,6 +74,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Every code that [`code`](Self::code) answers.
+    pub const CODES: [&str; 6] =
+        ["unknown_namespace", "store_in_use", "newer_format", "configuration", "invalid_pattern", "cache"];
+
+    /// Its stable name for programs; `docs/errors.md` says what each means.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownNamespace { .. } => "unknown_namespace",
+            Self::Locked { .. } => "store_in_use",
+            Self::NewerFormat { .. } => "newer_format",
+            Self::Configuration(_) => "configuration",
+            Self::Pattern { .. } => "invalid_pattern",
+            Self::NotACache { .. } | Self::Io { .. } | Self::Engine { .. } => "cache",
+        }
+    }
+
     /// True if the same call may succeed later without any change by the user.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

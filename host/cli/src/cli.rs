@@ -7,8 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
 use crate::verbs::{
-    build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, get, health, list, log,
-    plan, plugin, save, search, serve, verify, why,
+    build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health,
+    list, log, plan, plugin, save, search, serve, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.
@@ -80,6 +80,7 @@ pub(crate) enum Verb {
     Copy(copy::Args),
     Doctor(doctor::Args),
     Health(health::Args),
+    Explain(explain::Args),
     #[command(subcommand)]
     Config(config::Verb),
     Completions(completions::Args),

@@ -38,6 +38,20 @@ pub(crate) enum Failure {
     Unhealthy(String),
 }
 
+impl Failure {
+    fn classify(&self) -> (&'static str, Exit) {
+        match self {
+            Self::Usage(_) => ("usage", Exit::Invalid),
+            Self::Configuration(_) => ("configuration", Exit::Invalid),
+            Self::File { action: "read", .. } => ("unreadable_file", Exit::Invalid),
+            Self::File { .. } => ("unwritable_file", Exit::Other),
+            Self::Unsound(_) => ("verify_failed", Exit::Integrity),
+            Self::Interrupted(_) => ("interrupted", Exit::Interrupted),
+            Self::Unhealthy(_) => ("unhealthy", Exit::Integrity),
+        }
+    }
+}
+
 /// How `floret` ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -69,15 +83,7 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
 /// A stable code for programs, and the exit code.
 pub(crate) fn classify(error: &anyhow::Error) -> (&'static str, Exit) {
     if let Some(failure) = error.downcast_ref::<Failure>() {
-        return match failure {
-            Failure::Usage(_) => ("usage", Exit::Invalid),
-            Failure::Configuration(_) => ("configuration", Exit::Invalid),
-            Failure::File { action: "read", .. } => ("unreadable_file", Exit::Invalid),
-            Failure::File { .. } => ("unwritable_file", Exit::Other),
-            Failure::Unsound(_) => ("verify_failed", Exit::Integrity),
-            Failure::Interrupted(_) => ("interrupted", Exit::Interrupted),
-            Failure::Unhealthy(_) => ("unhealthy", Exit::Integrity),
-        };
+        return failure.classify();
     }
     if let Some(error) = error.downcast_ref::<Pipeline>() {
         return exit(error.classify());
@@ -122,6 +128,8 @@ fn exit(Classified { code, kind }: Classified) -> (&'static str, Exit) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use anyhow::anyhow;
     use floret_model::{Digest, ResourceKey};
 
@@ -155,6 +163,30 @@ mod tests {
             let found = classify(&error);
             assert_eq!((found.0, found.1 as u8), (code, exit), "{error}");
         }
+    }
+
+    #[test]
+    fn the_index_of_errors_has_every_code_with_its_exit_code_and_no_other() {
+        let file = |action| Failure::File { action, name: String::new(), source: io::Error::other("x") };
+        let own = [
+            Failure::Usage(String::new()),
+            Failure::Configuration(String::new()),
+            file("read"),
+            file("write"),
+            Failure::Unsound(String::new()),
+            Failure::Interrupted(String::new()),
+            Failure::Unhealthy(String::new()),
+        ];
+        let shared = floret_pipeline::all_codes().map(exit);
+        let mut expected = BTreeMap::from_iter(
+            shared.chain(own.iter().map(Failure::classify)).map(|(code, exit)| (code, Some(exit as u8))),
+        );
+        expected.extend(floret_server::HTTP_CODES.map(|code| (code, None)));
+        expected.insert("cascade_failed", None);
+        let found: BTreeMap<_, _> =
+            floret_pipeline::explanations().map(|entry| (entry.code, entry.exit)).collect();
+        assert_eq!(found, expected);
+        assert_eq!(floret_pipeline::explanations().count(), found.len(), "a code is explained twice");
     }
 
     #[test]

@@ -1,56 +1,23 @@
 //! Wiring: one host out of the configuration.
 
-use std::hash::{BuildHasher, RandomState};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
-use bytes::Bytes;
 use floret_cache::Cache;
-use floret_model::{Digest, Namespace};
-use floret_pipeline::{BuiltIn, Cached, Floret, Parts};
+pub(crate) use floret_embed::{BLOBS_FOLDER, CATALOG_FOLDER, TEMPORARY_FOLDER};
+use floret_embed::{CACHE_FOLDER, COMPILED_FOLDER};
+pub(crate) use floret_embed::{built_in_digest, built_ins, make_private, session};
+use floret_model::Namespace;
+use floret_pipeline::{Cached, Floret, Parts};
 use floret_runtime::{Runtime, RuntimeConfig};
 use floret_store::{
     BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, MongoCatalog, Objects, ObjectsOptions,
     SystemClock,
 };
-use serde_json::Map;
 
 use crate::config::{BlobsSection, Secret, Settings, cloud_env};
 use crate::failure::Failure;
-
-/// Folders in the data folder.
-pub(crate) const CATALOG_FOLDER: &str = "catalog";
-pub(crate) const BLOBS_FOLDER: &str = "blobs";
-/// Contents under way.
-pub(crate) const TEMPORARY_FOLDER: &str = "tmp";
-const CACHE_FOLDER: &str = "cache";
-const COMPILED_FOLDER: &str = "compiled";
-
-/// A component in the program, and what it is bound to at first.
-struct Shipped {
-    name: &'static str,
-    bytes: &'static [u8],
-    bindings: &'static [&'static str],
-}
-
-macro_rules! shipped {
-    ($name:literal, $bindings:expr) => {
-        Shipped {
-            name: $name,
-            bytes: include_bytes!(concat!("../../../plugins/dist/", $name, ".wasm")),
-            bindings: $bindings,
-        }
-    };
-}
-
-const SHIPPED: [Shipped; 5] = [
-    shipped!("corpus-text", &["literature", "corpus"]),
-    shipped!("trie-fst", &["trie"]),
-    shipped!("semantic-ngram", &["semantic"]),
-    shipped!("policy-default", &["policy"]),
-    shipped!("policy-archive", &[]),
-];
 
 /// Open the host in its data folder, which is made if it is missing.
 ///
@@ -168,34 +135,4 @@ impl BlobsSection {
             retry_timeout: self.retry_timeout.0,
         }
     }
-}
-
-/// A random number: no other open of an installation has it, but by a chance of 1 in 2^32 within a millisecond.
-pub(crate) fn session() -> u64 {
-    RandomState::new().hash_one(std::process::id())
-}
-
-/// The components in the program.
-pub(crate) fn built_ins() -> Vec<BuiltIn> {
-    let built_in = |shipped: Shipped| BuiltIn {
-        name: shipped.name.to_owned(),
-        bytes: Bytes::from_static(shipped.bytes),
-        bindings: shipped.bindings.iter().map(|id| ((*id).to_owned(), Map::new())).collect(),
-    };
-    SHIPPED.into_iter().map(built_in).collect()
-}
-
-/// Make the data folder, for this user alone. One that is there stays as it is.
-pub(crate) fn make_private(data: &Path) -> Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let failed = |source| floret_store::Error::Io { action: "create", path: data.to_owned(), source };
-    Ok(builder.create(data).map_err(failed)?)
-}
-
-/// Digest of a component in the program.
-pub(crate) fn built_in_digest(name: &str) -> Option<Digest> {
-    SHIPPED.iter().find(|shipped| shipped.name == name).map(|shipped| Digest::of(shipped.bytes))
 }

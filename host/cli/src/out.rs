@@ -198,7 +198,8 @@ pub(crate) fn print_error(code: &str, message: &str, json: bool, color: ColorCho
         true => serde_json::json!({"error": {"code": code, "message": message}}).to_string(),
         false => {
             let label = Tone::Bad.paint("error:", paints(color, io::stderr().is_terminal()));
-            format!("{label} {message}")
+            let code = Tone::Faint.paint(&format!("[{code}]"), paints(color, io::stderr().is_terminal()));
+            format!("{label} {message} {code}")
         }
     };
     let _ = writeln!(io::stderr(), "{text}");

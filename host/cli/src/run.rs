@@ -73,6 +73,10 @@ fn run(cli: Cli) -> Result<()> {
         log: log.map(str::to_owned),
     };
     let mut out = Out::new(cli.global.json, cli.global.color, cli.global.quiet);
+    // Needs no configuration, so that what is wrong with one can be explained.
+    if let Verb::Explain(args) = &cli.verb {
+        return verbs::explain::run(args, &mut out);
+    }
     let settings = match load(&flags, &process_env()) {
         Ok(settings) => settings,
         Err(error) if matches!(cli.verb, Verb::Doctor(_)) => {
@@ -107,6 +111,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Copy(args) => verbs::copy::run(args, context).await,
         Verb::Verify(args) => verbs::verify::run(args, context).await,
         Verb::Doctor(args) => verbs::doctor::run(args, context).await,
+        Verb::Explain(args) => verbs::explain::run(&args, &mut context.out),
         Verb::Health(args) => verbs::health::run(&args, context),
         Verb::Config(verb) => verbs::config::run(&verb, context),
         Verb::Completions(args) => verbs::completions::run(&args, context),

@@ -10,6 +10,7 @@ pub(crate) mod copy;
 pub(crate) mod corpus;
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod health;
 pub(crate) mod list;

@@ -4,6 +4,7 @@
 //! names a resource, [`Version`] is one entry of its log, [`Recipe`] names a build by what goes into it.
 
 mod canonical;
+mod codes;
 mod content;
 mod digest;
 mod key;

@@ -60,6 +60,19 @@ impl Floret {
         self.apply(Change { roots: roots.to_vec(), ..Change::default() }, progress).await
     }
 
+    /// Build resources from inputs that they keep from now on, with whatever depends on them, as one publish: an index
+    /// of a corpus, a composite search index over both.
+    ///
+    /// # Errors
+    /// As [`cascade`](Self::cascade); a missing input, inputs that do not fit together.
+    pub async fn build_all(
+        &self,
+        builds: Vec<DerivedSpec>,
+        progress: &Progress,
+    ) -> Result<CascadeReport, Error> {
+        self.apply(Change { builds, ..Change::default() }, progress).await
+    }
+
     /// Carry out a change as one publish, planning again when somebody else was first.
     ///
     /// # Errors

@@ -49,6 +49,23 @@ impl DerivedSpec {
         let spec = BuildSpec { inputs, config: serde_json::Map::new() };
         Self { key, spec, corpus_type: None, dialect: None, bump: Bump::Patch, follows: None }
     }
+
+    /// An index of a corpus: a trie, a semantic index, or whatever a component is bound to.
+    pub fn index(key: ResourceKey, corpus: ResourceKey) -> Self {
+        Self::new(key, "corpus", [corpus])
+    }
+
+    /// A composite search index over a corpus and indexes of it.
+    pub fn search(key: ResourceKey, parts: impl IntoIterator<Item = ResourceKey>) -> Self {
+        Self::new(key, "part", parts)
+    }
+
+    /// The same with members over those of the binding's configuration.
+    #[must_use]
+    pub fn with_config(mut self, config: serde_json::Map<String, Value>) -> Self {
+        self.spec.config = config;
+        self
+    }
 }
 
 /// What came of deriving a resource.

@@ -121,6 +121,22 @@ impl From<floret_store::Error> for Error {
     }
 }
 
+floret_model::error_codes!(Error {
+    NotFound => "not_found",
+    Dropped => "dropped",
+    Conflict => "conflict",
+    InvalidRequest => "invalid_request",
+    InvalidName => "invalid_name",
+    UnknownName => "unknown_name",
+    UnknownNamespace => "unknown_namespace",
+    UnknownType => "unknown_type",
+    UnknownComponent => "unknown_component",
+    InvalidConfig => "invalid_config",
+    Cascade => "cascade_failed",
+    Interrupted => "interrupted",
+    BreakerOpen => "plugin_breaker_open",
+} through { Plugin, Store, Cache });
+
 impl Error {
     pub(crate) fn not_found(what: impl ToString) -> Self {
         Self::NotFound { what: what.to_string(), hint: None }

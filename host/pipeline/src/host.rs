@@ -169,6 +169,11 @@ impl Floret {
         &self.catalog
     }
 
+    /// What runs components, for those of [`CustomContract`](floret_runtime::CustomContract)s beside Floret's own.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
     /// The cache.
     pub fn cache(&self) -> &Cache<Cached> {
         &self.cache

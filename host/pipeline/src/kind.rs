@@ -1,8 +1,5 @@
 //! What failures are called by programs, and how they are to be taken: the one place that says so.
 
-use floret_runtime::Error as Runtime;
-use floret_store::Error as Store;
-
 use crate::Error;
 
 /// What sort of failure it is, for exit codes and HTTP statuses.
@@ -38,91 +35,125 @@ pub struct Classified {
     pub kind: Kind,
 }
 
+/// Which sort each code of an error is of. A code that stands in no row is of another sort.
+const KINDS: [(Kind, &[&str]); 8] = [
+    (
+        Kind::Invalid,
+        &[
+            "configuration",
+            "cycle",
+            "invalid_config",
+            "invalid_contract",
+            "invalid_name",
+            "invalid_pattern",
+            "invalid_record",
+            "invalid_request",
+            "plugin_invalid_config",
+            "plugin_invalid_input",
+            "plugin_invalid_query",
+            "plugin_unsupported",
+            "plugin_wrong_contract",
+            "unknown_name",
+            "unknown_namespace",
+            "unknown_type",
+        ],
+    ),
+    (Kind::NotFound, &["dropped", "missing_dependency", "not_found", "unknown_component"]),
+    (Kind::Conflict, &["conflict", "diverged", "lease_lost"]),
+    (
+        Kind::Plugin,
+        &[
+            "plugin_breaker_open",
+            "plugin_compile",
+            "plugin_contract_mismatch",
+            "plugin_contract_version",
+            "plugin_failed",
+            "plugin_forbidden_import",
+            "plugin_limit",
+            "plugin_malformed",
+            "plugin_no_contract",
+            "plugin_not_a_component",
+            "plugin_several_contracts",
+            "plugin_too_large",
+            "plugin_trap",
+        ],
+    ),
+    (Kind::Integrity, &["integrity", "missing_blob", "too_large"]),
+    (Kind::InUse, &["store_in_use"]),
+    (Kind::Unavailable, &["refused", "unavailable"]),
+    (Kind::Interrupted, &["interrupted"]),
+];
+
+/// Codes of failures that no caller can do anything about but look at the machine.
+const OTHERS: [&str; 9] = [
+    "cache",
+    "catalog",
+    "changes_lost",
+    "compiled_code",
+    "engine",
+    "io",
+    "newer_format",
+    "object_store",
+    "other",
+];
+
 impl Error {
     /// What it is called, and how it is to be taken.
     pub fn classify(&self) -> Classified {
         match self {
-            Error::NotFound { .. } => is("not_found", Kind::NotFound),
-            Error::Dropped(_) => is("dropped", Kind::NotFound),
-            Error::Conflict { .. } => is("conflict", Kind::Conflict),
-            Error::InvalidRequest(_) => is("invalid_request", Kind::Invalid),
-            Error::InvalidName(_) => is("invalid_name", Kind::Invalid),
-            Error::UnknownName(_) => is("unknown_name", Kind::Invalid),
-            Error::UnknownNamespace { .. } => is("unknown_namespace", Kind::Invalid),
-            Error::UnknownType { .. } => is("unknown_type", Kind::Invalid),
-            Error::UnknownComponent { .. } => is("unknown_component", Kind::NotFound),
-            Error::InvalidConfig { .. } => is("invalid_config", Kind::Invalid),
-            Error::Cascade(failed) => is("cascade_failed", failed.first.classify().kind),
-            Error::Interrupted => is("interrupted", Kind::Interrupted),
-            Error::BreakerOpen { .. } => is("plugin_breaker_open", Kind::Plugin),
-            Error::Plugin(error) => classify_runtime(error),
-            Error::Store(error) => classify_store(error),
-            Error::Cache(error) => classify_cache(error),
+            Error::Cascade(failed) => Classified { code: self.code(), kind: failed.first.classify().kind },
+            _ => classified(self.code()),
         }
     }
 }
 
 /// The same of an error of the store.
-pub fn classify_store(error: &Store) -> Classified {
-    match error {
-        Store::Conflict { .. } => is("conflict", Kind::Conflict),
-        Store::Diverged { .. } => is("diverged", Kind::Conflict),
-        Store::LeaseLost { .. } => is("lease_lost", Kind::Conflict),
-        Store::MissingDependency { .. } => is("missing_dependency", Kind::NotFound),
-        Store::Cycle { .. } => is("cycle", Kind::Invalid),
-        Store::Invalid { .. } => is("invalid_record", Kind::Invalid),
-        Store::MissingBlob { .. } => is("missing_blob", Kind::Integrity),
-        Store::Integrity { .. } => is("integrity", Kind::Integrity),
-        Store::TooLarge { .. } => is("too_large", Kind::Integrity),
-        Store::InUse { .. } => is("store_in_use", Kind::InUse),
-        Store::NewerFormat { .. } => is("newer_format", Kind::Other),
-        Store::Io { .. } => is("io", Kind::Other),
-        Store::Unavailable { .. } => is("unavailable", Kind::Unavailable),
-        Store::Refused { .. } => is("refused", Kind::Unavailable),
-        Store::Object { .. } => is("object_store", Kind::Other),
-        Store::Backend { .. } => is("catalog", Kind::Other),
-        _ => is("other", Kind::Other),
-    }
+pub fn classify_store(error: &floret_store::Error) -> Classified {
+    classified(error.code())
 }
 
 /// The same of an error of the runtime.
-pub fn classify_runtime(error: &Runtime) -> Classified {
-    match error {
-        Runtime::InvalidInput { .. } => is("plugin_invalid_input", Kind::Invalid),
-        Runtime::InvalidConfig { .. } => is("plugin_invalid_config", Kind::Invalid),
-        Runtime::InvalidQuery { .. } => is("plugin_invalid_query", Kind::Invalid),
-        Runtime::Unsupported { .. } => is("plugin_unsupported", Kind::Invalid),
-        Runtime::WrongContract { .. } => is("plugin_wrong_contract", Kind::Invalid),
-        Runtime::InvalidLimits { .. } => is("configuration", Kind::Invalid),
-        Runtime::Failed { .. } => is("plugin_failed", Kind::Plugin),
-        Runtime::Trap { .. } => is("plugin_trap", Kind::Plugin),
-        Runtime::Limit { .. } => is("plugin_limit", Kind::Plugin),
-        Runtime::Malformed { .. } => is("plugin_malformed", Kind::Plugin),
-        Runtime::NotAComponent { .. } => is("plugin_not_a_component", Kind::Plugin),
-        Runtime::NoContract { .. } => is("plugin_no_contract", Kind::Plugin),
-        Runtime::SeveralContracts { .. } => is("plugin_several_contracts", Kind::Plugin),
-        Runtime::ForbiddenImport { .. } => is("plugin_forbidden_import", Kind::Plugin),
-        Runtime::UnsupportedContractVersion { .. } => is("plugin_contract_version", Kind::Plugin),
-        Runtime::ContractMismatch { .. } => is("plugin_contract_mismatch", Kind::Plugin),
-        Runtime::TooLarge { .. } => is("plugin_too_large", Kind::Plugin),
-        Runtime::Compile { .. } => is("plugin_compile", Kind::Plugin),
-        Runtime::Cancelled { .. } => is("interrupted", Kind::Interrupted),
-        _ => is("other", Kind::Other),
-    }
+pub fn classify_runtime(error: &floret_runtime::Error) -> Classified {
+    classified(error.code())
 }
 
 /// The same of an error of the cache.
 pub fn classify_cache(error: &floret_cache::Error) -> Classified {
-    match error {
-        floret_cache::Error::UnknownNamespace { .. } => is("unknown_namespace", Kind::Invalid),
-        floret_cache::Error::Configuration(_) => is("configuration", Kind::Invalid),
-        floret_cache::Error::Pattern { .. } => is("invalid_pattern", Kind::Invalid),
-        floret_cache::Error::Locked { .. } => is("store_in_use", Kind::InUse),
-        floret_cache::Error::NewerFormat { .. } => is("newer_format", Kind::Other),
-        _ => is("cache", Kind::Other),
-    }
+    classified(error.code())
 }
 
-const fn is(code: &'static str, kind: Kind) -> Classified {
-    Classified { code, kind }
+/// Every code that an error can have here and below, with how it is to be taken. `cascade_failed` is not among them: it
+/// is taken as the first step's failure is.
+pub fn all_codes() -> impl Iterator<Item = Classified> {
+    let sorted =
+        KINDS.into_iter().flat_map(|(kind, codes)| codes.iter().map(move |code| Classified { code, kind }));
+    sorted.chain(OTHERS.into_iter().map(|code| Classified { code, kind: Kind::Other }))
+}
+
+fn classified(code: &'static str) -> Classified {
+    let row = KINDS.iter().find(|(_, codes)| codes.contains(&code));
+    Classified { code, kind: row.map_or(Kind::Other, |(kind, _)| *kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_of_exactly_one_sort() {
+        let listed: Vec<_> = all_codes().map(|classified| classified.code).collect();
+        let distinct: BTreeSet<_> = listed.iter().copied().collect();
+        assert_eq!(distinct.len(), listed.len(), "a code stands twice");
+        let given = [
+            Error::CODES,
+            floret_store::Error::CODES,
+            floret_runtime::Error::CODES,
+            &floret_cache::Error::CODES,
+        ];
+        let given: BTreeSet<_> = given.into_iter().flatten().copied().collect();
+        let expected = &distinct - &["other"].into();
+        assert_eq!(&given - &["cascade_failed"].into(), expected);
+    }
 }

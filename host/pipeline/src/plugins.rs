@@ -50,6 +50,13 @@ impl Binding {
     }
 }
 
+impl Binding {
+    /// A component with the defaults of its configuration.
+    pub fn new(component: impl Into<String>) -> Self {
+        Self { component: component.into(), config: Map::new() }
+    }
+}
+
 /// A binding with everything that it stands for, ready to be used.
 pub(crate) struct Bound {
     pub component: Arc<Component>,

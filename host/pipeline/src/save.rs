@@ -55,10 +55,10 @@ pub struct SaveRequest {
 
 impl SaveRequest {
     /// A save with nothing but a content.
-    pub fn new(key: ResourceKey, content: Content) -> Self {
+    pub fn new(key: ResourceKey, content: impl Into<Content>) -> Self {
         Self {
             key,
-            content,
+            content: content.into(),
             media_type: None,
             metadata: Metadata::default(),
             tags: BTreeSet::new(),

@@ -34,6 +34,13 @@ pub struct CorpusRequest {
     pub config: Map<String, Value>,
 }
 
+impl CorpusRequest {
+    /// A corpus of texts, configured as its binding is.
+    pub fn of(documents: impl IntoIterator<Item = ResourceKey>) -> Self {
+        Self { documents: documents.into_iter().collect(), ..Self::default() }
+    }
+}
+
 /// A corpus with its children, as of one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct CorpusTree {

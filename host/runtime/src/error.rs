@@ -144,6 +144,24 @@ pub enum Error {
     /// The component exports its contract with other types than the contract has.
     #[error("sha256:{} does not fit {contract}: {text}; build it with the published WIT files", digest.short())]
     ContractMismatch { digest: Digest, contract: Contract, text: String },
+    /// The component does not export a contract of the embedding program.
+    #[error("sha256:{} does not export {contract}; it exports {}", digest.short(), listed(exports))]
+    NotExported { digest: Digest, contract: String, exports: Vec<String> },
+    /// The component imports something that a contract of the embedding program does not offer.
+    #[error(
+        "sha256:{} imports {}, but {contract} offers {}: build the component without, or offer it",
+        digest.short(), listed(names), listed(offered)
+    )]
+    ImportNotOffered { digest: Digest, contract: String, offered: Vec<String>, names: Vec<String> },
+    /// The component and the embedding program take the contract for something different.
+    #[error(
+        "sha256:{} does not fit {contract}: {text}; build it and the program with the same WIT files",
+        digest.short()
+    )]
+    TypesDiffer { digest: Digest, contract: String, text: String },
+    /// A contract of the embedding program has a name that cannot be used.
+    #[error("invalid contract: {text}")]
+    InvalidContract { text: String },
     /// The file is larger than [`Limits::component_bytes_max`](crate::Limits::component_bytes_max).
     #[error(
         "the component has {size_bytes} bytes: at most {limit} are taken (component_bytes_max); strip it or raise the limit"
@@ -166,6 +184,34 @@ pub enum Error {
     Cancelled { at: Box<Site> },
 }
 
+floret_model::error_codes!(Error {
+    InvalidInput => "plugin_invalid_input",
+    InvalidConfig => "plugin_invalid_config",
+    Unsupported => "plugin_unsupported",
+    Failed => "plugin_failed",
+    Trap => "plugin_trap",
+    Limit => "plugin_limit",
+    Malformed => "plugin_malformed",
+    InvalidQuery => "plugin_invalid_query",
+    WrongContract => "plugin_wrong_contract",
+    NotAComponent => "plugin_not_a_component",
+    NoContract => "plugin_no_contract",
+    SeveralContracts => "plugin_several_contracts",
+    ForbiddenImport => "plugin_forbidden_import",
+    UnsupportedContractVersion => "plugin_contract_version",
+    ContractMismatch => "plugin_contract_mismatch",
+    NotExported => "plugin_no_contract",
+    ImportNotOffered => "plugin_forbidden_import",
+    TypesDiffer => "plugin_contract_mismatch",
+    InvalidContract => "invalid_contract",
+    TooLarge => "plugin_too_large",
+    Compile => "plugin_compile",
+    CompiledDir => "compiled_code",
+    InvalidLimits => "configuration",
+    Engine => "engine",
+    Cancelled => "interrupted",
+});
+
 impl Error {
     /// Whether the same call would fail in the same way everywhere, so that the failure may be remembered:
     /// true for what a guest said, for what it answered and for what it is; false for traps (the stack is the
@@ -178,6 +224,7 @@ impl Error {
                 | Self::TooLarge { .. }
                 | Self::CompiledDir { .. }
                 | Self::InvalidLimits { .. }
+                | Self::InvalidContract { .. }
                 | Self::Engine { .. }
                 | Self::Cancelled { .. }
         )

@@ -216,16 +216,32 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
+/// What a store may hold: a job, or something with a job in it.
+pub(crate) trait HoldsJob: 'static {
+    fn job(&self) -> &Job;
+    fn job_mut(&mut self) -> &mut Job;
+}
+
+impl HoldsJob for Job {
+    fn job(&self) -> &Job {
+        self
+    }
+
+    fn job_mut(&mut self) -> &mut Job {
+        self
+    }
+}
+
 /// A store for a job, with its limits and its deadline in place.
-pub(crate) fn store(engine: &Engine, limits: &Limits, job: Job) -> Store<Job> {
-    let mut store = Store::new(engine, job);
-    store.limiter(|job| &mut job.room);
+pub(crate) fn store<D: HoldsJob>(engine: &Engine, limits: &Limits, data: D) -> Store<D> {
+    let mut store = Store::new(engine, data);
+    store.limiter(|data| &mut data.job_mut().room);
     store.set_hostcall_fuel(usize::try_from(limits.call_bytes_max).unwrap_or(usize::MAX));
     // Every input is a handle; what lies above is for the guest's own resources.
     let handles_max = limits.inputs_max.saturating_add(4_096);
     store.set_max_component_handles(usize::try_from(handles_max).unwrap_or(usize::MAX));
     store.epoch_deadline_callback(|context| {
-        context.data().deadline.check()?;
+        context.data().job().deadline.check()?;
         Ok(UpdateDeadline::Continue(1))
     });
     store.set_epoch_deadline(1);

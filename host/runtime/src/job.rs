@@ -138,7 +138,16 @@ pub(crate) async fn on_query_thread<T: Send + 'static>(
     site: &Site,
     work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = turn(&shared.queries).await;
+    in_turn(&shared.queries, site, work).await
+}
+
+/// Run something on a thread that may block, when it is its turn.
+pub(crate) async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    site: &Site,
+    work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let turn = turn(turns).await;
     let cancelled = Cancelled::default();
     let _cancel = CancelOnDrop(cancelled.clone());
     let span = tracing::Span::current();

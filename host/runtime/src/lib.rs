@@ -20,6 +20,7 @@ mod component;
 pub mod conformance;
 mod contract;
 mod corpus_check;
+mod custom;
 mod decide;
 mod describe;
 mod engine;
@@ -44,8 +45,12 @@ pub use contract::{
     PARTS_MAX, PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
 };
 pub use corpus_check::check_corpus;
+pub use custom::{Called, CustomComponent, CustomContract, Hosted};
 pub use error::{Error, Site, Traces, TrapKind};
 pub use input::{Input, InputBytes};
 pub use limits::{LimitKind, Limits};
 pub use runtime::{Runtime, RuntimeConfig, supported_contracts};
 pub use searcher::Searcher;
+/// The engine, for `bindgen!` over a contract of one's own: see [`CustomContract`]. Its version is part of the profile, and
+/// changes with this crate's.
+pub use wasmtime;

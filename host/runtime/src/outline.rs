@@ -143,12 +143,12 @@ impl Outline {
 }
 
 /// The version text of `package/interface@version`.
-fn interface_version<'a>(name: &'a str, package: &str, interface: &str) -> Option<&'a str> {
+pub(crate) fn interface_version<'a>(name: &'a str, package: &str, interface: &str) -> Option<&'a str> {
     name.strip_prefix(package)?.strip_prefix('/')?.strip_prefix(interface)?.strip_prefix('@')
 }
 
 /// Whether a version is compatible with one that the host has: `0.1.x` with `0.1.0`.
-fn speaks(version: &str, supported: &Version) -> bool {
+pub(crate) fn speaks(version: &str, supported: &Version) -> bool {
     Version::parse(version).is_ok_and(|version| {
         version.pre.is_empty() && (version.major, version.minor) == (supported.major, supported.minor)
     })

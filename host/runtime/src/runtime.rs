@@ -98,22 +98,38 @@ impl Runtime {
     /// [`Error::ContractMismatch`]; [`Error::Malformed`] if its description is; a trap or a limit of
     /// `describe`.
     pub async fn load(self: &Arc<Self>, bytes: Bytes) -> Result<Arc<Component>, Error> {
-        let limit = self.shared.limits.component_bytes_max;
+        let loaded = self.shared.aside(bytes, Shared::load).await?;
+        Ok(Arc::new(Component::new(loaded)))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    /// Load a component in some way, on a thread that may block, within the time that compiling may take.
+    pub(crate) async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        bytes: Bytes,
+        load: impl FnOnce(&Arc<Self>, &Bytes) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let limit = self.limits.component_bytes_max;
         if bytes.len() as u64 > limit {
             return Err(Error::TooLarge { size_bytes: bytes.len() as u64, limit });
         }
-        let shared = self.shared.clone();
+        let shared = self.clone();
         let site = Site {
             component: format!("a component of {} bytes", bytes.len()),
             contract: None,
             stage: "load".into(),
         };
         let span = tracing::Span::current();
-        let task = tokio::task::spawn_blocking(move || span.in_scope(|| shared.load(&bytes)));
+        let task = tokio::task::spawn_blocking(move || span.in_scope(|| load(&shared, &bytes)));
         // Compiling cannot be stopped, only left behind: its thread ends when it is done.
-        let timeout = self.shared.limits.compile_timeout;
+        let timeout = self.limits.compile_timeout;
         match tokio::time::timeout(timeout, task).await {
-            Ok(Ok(loaded)) => Ok(Arc::new(Component::new(loaded?))),
+            Ok(Ok(loaded)) => loaded,
             Ok(Err(error)) => Err(gone(error, &site)),
             Err(_) => Err(Error::Limit {
                 at: Box::new(site),
@@ -123,9 +139,7 @@ impl Runtime {
             }),
         }
     }
-}
 
-impl Shared {
     fn load(self: &Arc<Self>, bytes: &Bytes) -> Result<Loaded, Error> {
         let digest = Digest::of(bytes);
         let outline = outline(digest, bytes)?;
@@ -167,7 +181,13 @@ impl Shared {
         })
     }
 
-    fn compiled(&self, digest: Digest, bytes: &Bytes, kind: EngineKind) -> Result<Compiled, Error> {
+    /// The component's code for an engine, from the folder or compiled now.
+    pub(crate) fn compiled(
+        &self,
+        digest: Digest,
+        bytes: &Bytes,
+        kind: EngineKind,
+    ) -> Result<Compiled, Error> {
         let engine = self.engines.get(kind);
         let _turn = self.compiling.lock();
         let compiled = match &self.compiled_dir {

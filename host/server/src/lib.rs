@@ -31,6 +31,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 
@@ -124,6 +125,7 @@ fn app(host: Arc<Floret>) -> Router {
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
+        .route("/errors/{code}", get(problem::explained))
         .merge(resources().route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -161,7 +163,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log or /why behind it, /v1/resources, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz or /readyz; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log or /why behind it, /v1/resources, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::Json;
+use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use floret_model::{KeyError, ResourceKey};
@@ -12,6 +13,22 @@ use serde_json::json;
 
 /// After how many seconds who got a 503 may come again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+
+/// Where what the codes mean can be read; also what the types of problems begin with.
+pub(crate) const ERRORS: &str = "/errors";
+
+/// Codes of problems that only HTTP has; the others are those of [`floret_pipeline::all_codes`].
+pub const HTTP_CODES: [&str; 3] = ["method_not_allowed", "timed_out", "unsupported_media_type"];
+
+/// What an error code means, for people: where `type` of a problem leads to.
+pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Problem> {
+    let Some(entry) = floret_pipeline::explain(&code) else {
+        return Err(Problem::not_found(format!("no error has the code {code:?}")));
+    };
+    let text = format!("# `{}`\n\n{}\n", entry.code, entry.text);
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"))], text)
+        .into_response())
+}
 
 /// An answer to a request that was not carried out.
 #[derive(Debug)]
@@ -116,7 +133,7 @@ impl IntoResponse for Problem {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
         let document = json!({
-            "type": "about:blank",
+            "type": format!("{ERRORS}/{}", self.code),
             "title": self.status.canonical_reason(),
             "status": self.status.as_u16(),
             "detail": self.detail,
@@ -149,6 +166,29 @@ mod tests {
             ("other", Kind::Other, 500),
         ] {
             assert_eq!(status(Classified { code, kind }).as_u16(), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_index_of_errors_tells_the_statuses() {
+        for classified in floret_pipeline::all_codes() {
+            let entry = floret_pipeline::explain(classified.code).expect("an entry");
+            assert_eq!(entry.status, Some(status(classified).as_u16()), "{}", classified.code);
+        }
+        let own = [
+            Problem::method_not_allowed(),
+            Problem::silent(Duration::ZERO),
+            Problem::slow(Duration::ZERO),
+            Problem::unsupported_media_type("x"),
+        ];
+        for problem in own {
+            assert!(HTTP_CODES.contains(&problem.code), "{} is not listed", problem.code);
+            let entry = floret_pipeline::explain(problem.code).expect("an entry");
+            assert_eq!((entry.status, entry.exit), (Some(problem.status.as_u16()), None), "{}", problem.code);
+        }
+        for problem in [Problem::invalid("x"), Problem::too_large(1), Problem::busy(1)] {
+            let shared = floret_pipeline::all_codes().any(|classified| classified.code == problem.code);
+            assert!(shared, "{} is not listed", problem.code);
         }
     }
 

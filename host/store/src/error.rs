@@ -170,6 +170,26 @@ pub enum Error {
     },
 }
 
+floret_model::error_codes!(Error {
+    Conflict => "conflict",
+    MissingDependency => "missing_dependency",
+    Cycle => "cycle",
+    MissingBlob => "missing_blob",
+    LeaseLost => "lease_lost",
+    Invalid => "invalid_record",
+    Integrity => "integrity",
+    TooLarge => "too_large",
+    InUse => "store_in_use",
+    NewerFormat => "newer_format",
+    Io => "io",
+    Object => "object_store",
+    Unavailable => "unavailable",
+    Refused => "refused",
+    ChangesLost => "changes_lost",
+    Diverged => "diverged",
+    Backend => "catalog",
+});
+
 impl Error {
     /// Whether the same call may succeed if it is made again, after reading again.
     pub fn is_retryable(&self) -> bool {

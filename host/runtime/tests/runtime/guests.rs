@@ -58,9 +58,14 @@ pub async fn deed(limits: Limits, mode: &str) -> Error {
 
 /// A component of a core module in text form, by the contract in `wit/<contract>`.
 pub fn component(contract: &str, core: &str) -> Bytes {
+    component_of(&root().join("wit").join(contract), core)
+}
+
+/// A component of a core module in text form, by the contract in a folder.
+pub fn component_of(contract: &Path, core: &str) -> Bytes {
     let mut resolve = Resolve::default();
     resolve.push_path(root().join("wit/types")).expect("wit/types");
-    let (package, _) = resolve.push_path(root().join("wit").join(contract)).expect("a contract");
+    let (package, _) = resolve.push_path(contract).expect("a contract");
     let world = resolve.select_world(&[package], None).expect("one world");
     let mut module = wat::parse_str(core).expect("a module in text form");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");

@@ -3,6 +3,7 @@
 mod compiled;
 mod concurrency;
 mod conformance;
+mod custom;
 mod frozen;
 mod guests;
 mod hostile;
