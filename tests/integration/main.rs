@@ -29,6 +29,7 @@ mod places;
 mod s3;
 mod searching;
 mod serve;
+mod templates;
 mod tidy;
 mod trees;
 mod versions;

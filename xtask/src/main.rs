@@ -8,6 +8,7 @@ mod plugins;
 mod promises;
 mod servers;
 mod test;
+mod toolchains;
 mod venv;
 
 use clap::{Parser, Subcommand};
@@ -33,6 +34,8 @@ enum Verb {
     Servers,
     /// Everything that is checked before a change lands.
     Test,
+    /// Install what the tests of plugins in other languages build with.
+    Toolchains,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -43,5 +46,6 @@ fn main() -> anyhow::Result<()> {
         Verb::Promises(options) => promises::run(&options),
         Verb::Servers => servers::run(),
         Verb::Test => test::run(),
+        Verb::Toolchains => toolchains::run(),
     }
 }

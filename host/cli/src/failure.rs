@@ -36,6 +36,9 @@ pub(crate) enum Failure {
     /// `doctor` found a problem.
     #[error("{0}")]
     Unhealthy(String),
+    /// `plugin test` found a fault.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// How `floret` ends.
@@ -77,6 +80,7 @@ pub(crate) fn classify(error: &anyhow::Error) -> (&'static str, Exit) {
             Failure::Unsound(_) => ("verify_failed", Exit::Integrity),
             Failure::Interrupted(_) => ("interrupted", Exit::Interrupted),
             Failure::Unhealthy(_) => ("unhealthy", Exit::Integrity),
+            Failure::Unfit(_) => ("plugin_unfit", Exit::Plugin),
         };
     }
     if let Some(error) = error.downcast_ref::<Pipeline>() {
@@ -147,6 +151,7 @@ mod tests {
             (anyhow!(Pipeline::from(integrity())), "integrity", 6),
             (anyhow!(integrity()), "integrity", 6),
             (anyhow!(Failure::Unhealthy(String::new())), "unhealthy", 6),
+            (anyhow!(Failure::Unfit(String::new())), "plugin_unfit", 5),
             (anyhow!(in_use), "store_in_use", 7),
             (anyhow!(Pipeline::Interrupted), "interrupted", 130),
             (anyhow!(Failure::Interrupted(String::new())), "interrupted", 130),

@@ -1,3 +1,10 @@
+mod build;
+mod new;
+mod project;
+mod templates;
+mod test;
+mod toolchain;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -21,6 +28,9 @@ pub(crate) enum Verb {
     List,
     Inspect(Inspect),
     Bind(Bind),
+    New(new::Args),
+    Build(build::Args),
+    Test(test::Args),
 }
 
 /// Install a component, or a new version of one.
@@ -75,6 +85,9 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::List => list(context).await,
         Verb::Inspect(args) => inspect(args, context).await,
         Verb::Bind(args) => bind(args, context).await,
+        Verb::New(args) => new::run(args, context),
+        Verb::Build(args) => build::run(args, context).await,
+        Verb::Test(args) => test::run(args, context).await,
     }
 }
 
