@@ -306,3 +306,13 @@ fn testing_needs_no_data_folder() {
     assert_eq!(tested["failed"], 0, "{tested}");
     assert!(!data.exists(), "a data folder was made");
 }
+
+#[test]
+fn every_built_in_component_passes_its_test() {
+    let cli = Cli::new();
+    for name in ["corpus-text", "trie-fst", "semantic-ngram", "policy-default", "policy-archive"] {
+        let file = repository().join(format!("plugins/dist/{name}.wasm"));
+        let tested = cli.run(&["--json", "plugin", "test", file.to_str().unwrap()]);
+        assert!(tested.status.success(), "{name}: {}\n{}", tested.err, faults(&tested.json()));
+    }
+}

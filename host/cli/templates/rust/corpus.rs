@@ -26,7 +26,8 @@ impl Guest for Component {
         let mut counts = Counts::new();
         for (index, document) in documents.iter().enumerate() {
             let mut text = corpus_format::read_all(document);
-            corpus_format::check_utf8(&text, &format!("document {index}")).map_err(Error::InvalidInput)?;
+            corpus_format::check_utf8(&text, &format!("document {index}"))
+                .map_err(Error::InvalidInput)?;
             text.make_ascii_lowercase();
             count_words(&text, &mut counts);
         }
@@ -39,7 +40,9 @@ impl Guest for Component {
     }
 
     fn analyze(_document: Input, _config: String) -> Result<TextStatistics, Error> {
-        Err(Error::Unsupported("{{name}} does not judge texts".to_owned()))
+        Err(Error::Unsupported(
+            "{{name}} does not judge texts".to_owned(),
+        ))
     }
 }
 
@@ -58,6 +61,11 @@ fn count_words(text: &[u8], counts: &mut Counts) {
 
 fn write(counts: &Counts, out: &Sink) -> CorpusStatistics {
     out.write(&corpus_format::encode(counts));
-    let total_tokens = counts.values().fold(0_u64, |total, count| total.saturating_add(*count));
-    CorpusStatistics { vocabulary_size: counts.len() as u64, total_tokens }
+    let total_tokens = counts
+        .values()
+        .fold(0_u64, |total, count| total.saturating_add(*count));
+    CorpusStatistics {
+        vocabulary_size: counts.len() as u64,
+        total_tokens,
+    }
 }

@@ -43,14 +43,24 @@ pub fn parse<'a>(bytes: &'a [u8], name: &str) -> Result<Vec<(&'a [u8], u64)>, St
     let mut entries: Vec<(&[u8], u64)> = Vec::new();
     for (index, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let bad = |expected: &str| format!("{name}: line {}: expected {expected}", index + 1);
-        let line = line.strip_suffix(b"\n").ok_or_else(|| bad("a line feed at its end"))?;
-        let tab = line.iter().position(|byte| *byte == b'\t').ok_or_else(|| bad("a tab"))?;
+        let line = line
+            .strip_suffix(b"\n")
+            .ok_or_else(|| bad("a line feed at its end"))?;
+        let tab = line
+            .iter()
+            .position(|byte| *byte == b'\t')
+            .ok_or_else(|| bad("a tab"))?;
         let (word, digits) = (&line[..tab], &line[tab + 1..]);
         if word.is_empty() || word.len() > WORD_BYTES_MAX || word.contains(&b'\r') {
             return Err(bad("a word of 1 to 1,024 bytes"));
         }
-        let plain = digits.first().is_some_and(|digit| (b'1'..=b'9').contains(digit));
-        let count = std::str::from_utf8(digits).ok().filter(|_| plain).and_then(|text| text.parse().ok());
+        let plain = digits
+            .first()
+            .is_some_and(|digit| (b'1'..=b'9').contains(digit));
+        let count = std::str::from_utf8(digits)
+            .ok()
+            .filter(|_| plain)
+            .and_then(|text| text.parse().ok());
         let count = count.ok_or_else(|| bad("a count of 1 to 2^64 - 1"))?;
         if entries.last().is_some_and(|(before, _)| *before >= word) {
             return Err(bad("a word that comes after the one before it"));

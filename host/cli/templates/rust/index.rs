@@ -39,7 +39,10 @@ impl Guest for Component {
         out.write(format!("floret-sorted 1 {} {}\n", counts.len(), corpus.len()).as_bytes());
         out.write(&corpus);
         let value = StatisticValue::Count(counts.len() as u64);
-        Ok(vec![Statistic { name: "word_count".to_owned(), value }])
+        Ok(vec![Statistic {
+            name: "word_count".to_owned(),
+            value,
+        }])
     }
 }
 
@@ -56,31 +59,63 @@ impl GuestSearcher for Opened {
 
     fn search(&self, query: Query, limit: u32) -> Result<Vec<Hit>, Error> {
         let mut found: Vec<&(String, u64)> = match &query {
-            Query::Exact(text) => self.0.binary_search_by(|(word, _)| word.cmp(text)).map(|place| &self.0[place]).into_iter().collect(),
+            Query::Exact(text) => self
+                .0
+                .binary_search_by(|(word, _)| word.cmp(text))
+                .map(|place| &self.0[place])
+                .into_iter()
+                .collect(),
             Query::Prefix(text) => {
                 let begin = self.0.partition_point(|(word, _)| word < text);
-                let end = begin + self.0[begin..].partition_point(|(word, _)| word.starts_with(text.as_str()));
+                let end = begin
+                    + self.0[begin..].partition_point(|(word, _)| word.starts_with(text.as_str()));
                 self.0[begin..end].iter().collect()
             }
-            _ => return Err(Error::Unsupported("only exact and prefix are answered".to_owned())),
+            _ => {
+                return Err(Error::Unsupported(
+                    "only exact and prefix are answered".to_owned(),
+                ));
+            }
         };
         found.sort_by_key(|(_, count)| Reverse(*count)); // stable: words of one count stay in their order
-        let hit = |(word, count): &(String, u64)| Hit { word: word.clone(), frequency: *count, distance: 0, score: *count as f32 };
+        let hit = |(word, count): &(String, u64)| Hit {
+            word: word.clone(),
+            frequency: *count,
+            distance: 0,
+            score: *count as f32,
+        };
         Ok(found.into_iter().take(limit as usize).map(hit).collect())
     }
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<(String, u64)>, String> {
     let header = || "index 0: it does not begin with the header of floret-sorted 1".to_owned();
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(header)?;
-    let line = std::str::from_utf8(&bytes[..end]).ok().and_then(|line| line.strip_prefix("floret-sorted 1 "));
-    let (words, length) = line.and_then(|line| line.split_once(' ')).ok_or_else(header)?;
-    let (words, length): (usize, usize) = words.parse().ok().zip(length.parse().ok()).ok_or_else(header)?;
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .ok_or_else(header)?;
+    let line = std::str::from_utf8(&bytes[..end])
+        .ok()
+        .and_then(|line| line.strip_prefix("floret-sorted 1 "));
+    let (words, length) = line
+        .and_then(|line| line.split_once(' '))
+        .ok_or_else(header)?;
+    let (words, length): (usize, usize) = words
+        .parse()
+        .ok()
+        .zip(length.parse().ok())
+        .ok_or_else(header)?;
     let corpus = &bytes[end + 1..];
     let entries = corpus_format::parse(corpus, "index 0")?;
     if entries.len() != words || corpus.len() != length {
-        return Err(format!("index 0: expected {length} bytes behind the header, got {}", corpus.len()));
+        return Err(format!(
+            "index 0: expected {length} bytes behind the header, got {}",
+            corpus.len()
+        ));
     }
     let text = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
-    Ok(entries.into_iter().map(|(word, count)| (text(word), count)).collect())
+    Ok(entries
+        .into_iter()
+        .map(|(word, count)| (text(word), count))
+        .collect())
 }

@@ -43,5 +43,10 @@ fn decide(profile: &Profile) -> Choice {
     } else {
         (Codec::Zstd, 12, "1 MiB or more")
     };
-    Choice { codec, level, delta: false, reason: reason.to_owned() }
+    Choice {
+        codec,
+        level,
+        delta: false,
+        reason: reason.to_owned(),
+    }
 }

@@ -72,6 +72,7 @@ pub(super) enum Language {
 
 impl Language {
     /// All of them.
+    #[cfg(test)]
     pub const ALL: [Self; 4] = [Self::Rust, Self::Python, Self::Js, Self::C];
 
     /// As it is written on the command line.

@@ -1,7 +1,7 @@
 //! `floret plugin test`: does a component keep its contract?
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
@@ -123,22 +123,23 @@ async fn check(
 
 /// What the host asks of a configuration before a component sees it.
 fn check_schema(component: &Component, config: &Map<String, Value>) -> Vec<Check> {
-    let check = |name: &str, outcome: Result<(), String>| Check {
-        name: name.to_owned(),
-        fault: outcome.err(),
-        took: Duration::ZERO,
-    };
     let takes = |config: &Value| check_config(component, config).map_err(|error| error.to_string());
     let unknown = json!({"no-component-has-this": 1});
-    let refuses = match takes(&unknown) {
+    let refuses = || match takes(&unknown) {
         Ok(()) => Err(format!("{unknown} is taken; set \"additionalProperties\": false in the schema")),
         Err(_) => Ok(()),
     };
     vec![
-        check("the configuration is taken by the schema", takes(&Value::Object(config.clone()))),
-        check("an unknown property is refused by the schema", refuses),
-        check("every property has a default that it takes, and a description", documented(component)),
+        timed("the configuration is taken by the schema", || takes(&Value::Object(config.clone()))),
+        timed("an unknown property is refused by the schema", refuses),
+        timed("every property has a default that it takes, and a description", || documented(component)),
     ]
+}
+
+fn timed(name: &str, work: impl FnOnce() -> Result<(), String>) -> Check {
+    let started = Instant::now();
+    let fault = work().err();
+    Check { name: name.to_owned(), fault, took: started.elapsed() }
 }
 
 fn documented(component: &Component) -> Result<(), String> {
