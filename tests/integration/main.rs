@@ -34,6 +34,7 @@ mod s3;
 mod searching;
 mod serve;
 mod swaps;
+mod templates;
 mod tidy;
 mod trees;
 mod versions;

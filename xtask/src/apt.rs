@@ -29,7 +29,17 @@ pub fn install(packages: &[&str]) -> Result<()> {
 /// # Errors
 /// As [`install`].
 pub fn require(programs: &[&str]) -> Result<()> {
-    let missing = |program: &&&str| Command::new(program).arg("--version").output().is_err();
-    let missing: Vec<&str> = programs.iter().filter(missing).copied().collect();
+    let named: Vec<_> = programs.iter().map(|program| (*program, *program)).collect();
+    require_programs(&named)
+}
+
+/// Install the packages of those programs that are not there: each a program and its package.
+///
+/// # Errors
+/// As [`install`].
+pub fn require_programs(programs: &[(&str, &str)]) -> Result<()> {
+    let missing = |program: &str| Command::new(program).arg("--version").output().is_err();
+    let missing: Vec<&str> =
+        programs.iter().filter(|(program, _)| missing(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() { Ok(()) } else { install(&missing) }
 }

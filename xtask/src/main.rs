@@ -9,6 +9,7 @@ mod promises;
 mod reference;
 mod servers;
 mod test;
+mod toolchains;
 mod venv;
 mod wit;
 
@@ -37,6 +38,8 @@ enum Verb {
     Servers,
     /// Everything that is checked before a change lands.
     Test,
+    /// Install what the tests of plugins in other languages build with.
+    Toolchains,
     /// Check that published contracts stay as they are and new ones only add.
     Wit(wit::Options),
 }
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Reference(options) => reference::run(&options),
         Verb::Servers => servers::run(),
         Verb::Test => test::run(),
+        Verb::Toolchains => toolchains::run(),
         Verb::Wit(options) => wit::run(&options),
     }
 }

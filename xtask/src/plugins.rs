@@ -52,6 +52,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// See to it that guests in Rust can be built here.
+///
+/// # Errors
+/// A machine on which the compiler is not and may not be installed.
+pub fn require_toolchain() -> Result<()> {
+    Toolchain::find().map(drop)
+}
+
 fn entry(root: &Path, guest: &Guest, bytes: &[u8], toolchain: &Toolchain) -> Result<Entry> {
     Ok(Entry {
         name: guest.name.clone(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{apt, cargo, deploy, plugins, promises, reference, servers, wit};
+use crate::{apt, cargo, deploy, plugins, promises, reference, servers, toolchains, wit};
 
 /// Tests that ran, over all test binaries.
 #[derive(Default)]
@@ -47,6 +47,7 @@ pub fn run() -> Result<()> {
     step("tools that the tests ask", || apt::require(&["gzip", "lz4", "zstd"]))?;
     step("deployment files", deploy::run)?;
     step("servers that the tests ask", servers::run)?;
+    step("toolchains of the templates", toolchains::run)?;
     step("tests of the components' logic", || {
         let arguments =
             ["test", "--release", "--workspace", "--locked", "--manifest-path", "plugins/Cargo.toml"];

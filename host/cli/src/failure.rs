@@ -36,6 +36,9 @@ pub(crate) enum Failure {
     /// `doctor` found a problem.
     #[error("{0}")]
     Unhealthy(String),
+    /// `plugin test` found a fault.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 impl Failure {
@@ -48,6 +51,7 @@ impl Failure {
             Self::Unsound(_) => ("verify_failed", Exit::Integrity),
             Self::Interrupted(_) => ("interrupted", Exit::Interrupted),
             Self::Unhealthy(_) => ("unhealthy", Exit::Integrity),
+            Self::Unfit(_) => ("plugin_unfit", Exit::Plugin),
         }
     }
 }
@@ -155,6 +159,7 @@ mod tests {
             (anyhow!(Pipeline::from(integrity())), "integrity", 6),
             (anyhow!(integrity()), "integrity", 6),
             (anyhow!(Failure::Unhealthy(String::new())), "unhealthy", 6),
+            (anyhow!(Failure::Unfit(String::new())), "plugin_unfit", 5),
             (anyhow!(in_use), "store_in_use", 7),
             (anyhow!(Pipeline::Interrupted), "interrupted", 130),
             (anyhow!(Failure::Interrupted(String::new())), "interrupted", 130),

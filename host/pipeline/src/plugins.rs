@@ -402,7 +402,11 @@ pub(crate) fn parse_binding(content: &[u8], version: &Version) -> Result<Binding
     })
 }
 
-pub(crate) fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
+/// Whether a component takes a configuration, by its own schema.
+///
+/// # Errors
+/// [`Error::InvalidConfig`] with every problem, or if the schema itself is none.
+pub fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
     let description = component.description();
     let name = || format!("{} {}", description.name, description.version);
     let validator = jsonschema::validator_for(&description.config_schema).map_err(|error| {

@@ -72,7 +72,7 @@ fn profile(fact: &Facts<'_>) -> PolicyProfile {
 }
 
 /// Shannon entropy of the bytes' frequencies, 0.0 to 8.0; 0.0 for no bytes.
-fn entropy_bits_per_byte(sample: &[u8]) -> f32 {
+pub fn entropy_bits_per_byte(sample: &[u8]) -> f32 {
     let mut counts = [0u32; 256];
     for byte in sample {
         counts[usize::from(*byte)] += 1;

@@ -1,12 +1,15 @@
 //! Does a component keep its contract? Plain functions over a loaded [`Component`], for its author (`floret
 //! plugin test`) and for our own tests. They call it as the host does, with small inputs made here.
 
+mod author;
 mod corpus;
 mod index;
 mod policy;
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
+pub use author::{Given, Measure, author};
 pub use corpus::corpus;
 pub use index::index;
 pub use policy::policy;
@@ -20,6 +23,8 @@ pub struct Finding {
     pub check: &'static str,
     /// Nothing if it holds, else what happened instead.
     pub fault: Option<String>,
+    /// How long it took, by the wall clock.
+    pub took: Duration,
 }
 
 impl Finding {
@@ -51,8 +56,10 @@ pub async fn check(component: &Component, config: &str) -> Vec<Finding> {
 /// What a check returns: nothing, or what went wrong.
 type Outcome = Result<(), String>;
 
-fn finding(check: &'static str, outcome: Outcome) -> Finding {
-    Finding { check, fault: outcome.err() }
+async fn finding(check: &'static str, work: impl Future<Output = Outcome>) -> Finding {
+    let started = Instant::now();
+    let fault = work.await.err();
+    Finding { check, fault, took: started.elapsed() }
 }
 
 fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Outcome {

@@ -1,12 +1,18 @@
 //! Components: installing them, binding them to what they build, looking at them. One file for each verb.
 
 mod bind;
+mod build;
 mod inspect;
 mod install;
 mod limit;
 mod list;
+mod new;
+mod project;
 mod reset;
 mod swap;
+mod templates;
+mod test;
+mod toolchain;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -22,6 +28,9 @@ pub(crate) enum Verb {
     Inspect(inspect::Inspect),
     Bind(bind::Bind),
     Reset(reset::Reset),
+    New(new::Args),
+    Build(build::Args),
+    Test(test::Args),
 }
 
 pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
@@ -31,5 +40,8 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Inspect(args) => inspect::run(args, context).await,
         Verb::Bind(args) => bind::run(args, context).await,
         Verb::Reset(args) => reset::run(args, context).await,
+        Verb::New(args) => new::run(args, context),
+        Verb::Build(args) => build::run(args, context).await,
+        Verb::Test(args) => test::run(args, context).await,
     }
 }

@@ -9,17 +9,17 @@ type Built = crate::Built<CorpusStatistics>;
 pub async fn corpus(component: &Component, config: &str) -> Vec<Finding> {
     let suite = Suite { component, config };
     vec![
-        finding("a text makes a corpus in the format", suite.format().await),
-        finding("the same build twice writes the same bytes", suite.repeatable().await),
-        finding("an empty document adds nothing", suite.empty().await),
-        finding("a document of several reads is read to its end", suite.long().await),
-        finding("a document that is not UTF-8 is invalid-input", suite.not_utf8().await),
-        finding("a merge writes the union with the counts summed", suite.union().await),
-        finding("a merge of one corpus writes it as it is", suite.identity().await),
-        finding("merges give the same bytes in any grouping and order", suite.associative().await),
-        finding("counts that sum beyond 2^64 - 1 saturate", suite.saturates().await),
-        finding("a merge of a malformed corpus is invalid-input", suite.malformed().await),
-        finding("a text is judged, or judging is unsupported", suite.judged().await),
+        finding("a text makes a corpus in the format", suite.format()).await,
+        finding("the same build twice writes the same bytes", suite.repeatable()).await,
+        finding("an empty document adds nothing", suite.empty()).await,
+        finding("a document of several reads is read to its end", suite.long()).await,
+        finding("a document that is not UTF-8 is invalid-input", suite.not_utf8()).await,
+        finding("a merge writes the union with the counts summed", suite.union()).await,
+        finding("a merge of one corpus writes it as it is", suite.identity()).await,
+        finding("merges give the same bytes in any grouping and order", suite.associative()).await,
+        finding("counts that sum beyond 2^64 - 1 saturate", suite.saturates()).await,
+        finding("a merge of a malformed corpus is invalid-input", suite.malformed()).await,
+        finding("a text is judged, or judging is unsupported", suite.judged()).await,
     ]
 }
 

@@ -9,20 +9,20 @@ use crate::{CORPUS_MEDIA_TYPE, Component, Error, HITS_MAX, Hit, Input, Mode, Que
 pub async fn index(component: &Component, config: &str) -> Vec<Finding> {
     let suite = Suite { component, config, words: words() };
     let mut findings = vec![
-        finding("the same build twice writes the same bytes", suite.repeatable().await),
-        finding("an empty corpus makes an index that finds nothing", suite.empty().await),
-        finding("a malformed corpus is invalid-input", suite.malformed().await),
-        finding("bytes that are no index are invalid-input", suite.garbage().await),
-        finding("a damaged index never traps", suite.damaged().await),
-        finding("searching does not take more and more memory", suite.steady().await),
+        finding("the same build twice writes the same bytes", suite.repeatable()).await,
+        finding("an empty corpus makes an index that finds nothing", suite.empty()).await,
+        finding("a malformed corpus is invalid-input", suite.malformed()).await,
+        finding("bytes that are no index are invalid-input", suite.garbage()).await,
+        finding("a damaged index never traps", suite.damaged()).await,
+        finding("searching does not take more and more memory", suite.steady()).await,
     ];
     findings.extend(parts::parts(component, config).await);
     for mode in component.modes() {
         findings.push(match mode {
-            Mode::Exact => finding("exact finds each word and no other", suite.exact().await),
-            Mode::Prefix => finding("prefix finds all in order", suite.prefix().await),
-            Mode::Fuzzy => finding("fuzzy finds all in order of distance", suite.fuzzy().await),
-            Mode::Semantic => finding("semantic answers in order of score", suite.semantic().await),
+            Mode::Exact => finding("exact finds each word and no other", suite.exact()).await,
+            Mode::Prefix => finding("prefix finds all in order", suite.prefix()).await,
+            Mode::Fuzzy => finding("fuzzy finds all in order of distance", suite.fuzzy()).await,
+            Mode::Semantic => finding("semantic answers in order of score", suite.semantic()).await,
         });
     }
     findings

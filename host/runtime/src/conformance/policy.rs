@@ -5,10 +5,10 @@ use crate::{Choice, Component, PolicyProfile};
 pub async fn policy(component: &Component, config: &str) -> Vec<Finding> {
     let suite = Suite { component, config };
     vec![
-        finding("every content gets a choice with a valid level and reason", suite.chooses().await),
-        finding("the same question twice gets the same choice", suite.repeatable().await),
-        finding("choose-many answers as choose does", suite.many().await),
-        finding("extreme profiles are decided too", suite.extremes().await),
+        finding("every content gets a choice with a valid level and reason", suite.chooses()).await,
+        finding("the same question twice gets the same choice", suite.repeatable()).await,
+        finding("choose-many answers as choose does", suite.many()).await,
+        finding("extreme profiles are decided too", suite.extremes()).await,
     ]
 }
 
