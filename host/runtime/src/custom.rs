@@ -302,7 +302,7 @@ impl<S: Send + 'static, P: Send + Sync + 'static> CustomComponent<S, P> {
         state: S,
         work: impl FnOnce(&P, &mut Store<Hosted<S>>) -> wasmtime::Result<T> + Send + 'static,
     ) -> Result<Called<S, T>, Error> {
-        let site = Arc::new(Site { component: self.label.clone(), contract: None, stage });
+        let site = Arc::new(Site { component: self.label.clone(), contract: None, stage: stage.into() });
         let (turns, timeout, which) = match self.engine {
             EngineKind::Build => {
                 (&self.shared.builders, self.shared.limits.call_timeout, LimitKind::CallTime)

@@ -13,6 +13,7 @@ use crate::instance::Job;
 pub(crate) type Statistics = Vec<(String, StatisticValue)>;
 
 /// A component linked by its version.
+#[derive(Clone)]
 pub(crate) enum Pre {
     V0_1(index_v0_1::Pre<Job>),
     V0_2(index_v0_2::Pre<Job>),

@@ -16,13 +16,13 @@ pub(super) async fn parts(component: &Component, config: &str) -> Vec<Finding> {
     }
     let suite = Suite { component, config };
     let mut findings = vec![
-        finding("the number of parts is the same every time", suite.counted().await),
-        finding("parts merged are the whole build", suite.equal().await),
+        finding("the number of parts is the same every time", suite.counted()).await,
+        finding("parts merged are the whole build", suite.equal()).await,
     ];
     if parts::count(component.loaded(), &large(), config).await.is_ok_and(|parts| parts > 1) {
         findings.extend([
-            finding("the same part twice is the same bytes", suite.repeatable().await),
-            finding("parts of another build are invalid-input", suite.foreign().await),
+            finding("the same part twice is the same bytes", suite.repeatable()).await,
+            finding("parts of another build are invalid-input", suite.foreign()).await,
         ]);
     }
     findings
