@@ -1,32 +1,29 @@
-//! How to build a component without an import, told in the language that it was built from.
+//! How to build a component without an import, told in the language that it was built from: this only words an error.
 
 use wasmparser::{KnownCustom, Parser, Payload};
 
 /// What a component was built from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Language {
-    // In the order of how much a mark tells: the runtimes of Python and JavaScript are written in C and Rust, and
-    // Rust's own libraries hold some C.
-    Python,
-    JavaScript,
+    // In the order of how much a mark tells: Rust's own libraries hold some C.
     Rust,
     C,
+    Python,
+    JavaScript,
 }
 
-/// Marks of a language in the names of tools and languages, in lower case.
-const MARKS: [(&str, Language); 9] = [
-    ("python", Language::Python),
+/// Names of the runtimes that Python's and JavaScript's tools put into a component, found anywhere in its bytes. The
+/// `producers` sections do not do: those tools leave what the runtimes were built from, which is Rust and C.
+const RUNTIMES: [(&str, Language); 6] = [
+    ("componentize_py", Language::Python),
     ("componentize-py", Language::Python),
-    ("javascript", Language::JavaScript),
-    ("componentizejs", Language::JavaScript),
-    ("componentize-js", Language::JavaScript),
-    ("quickjs", Language::JavaScript),
+    ("componentize_qjs", Language::JavaScript),
     ("componentize-qjs", Language::JavaScript),
-    ("rust", Language::Rust),
-    ("clang", Language::C),
+    ("StarlingMonkey", Language::JavaScript),
+    ("ComponentizeJS", Language::JavaScript),
 ];
 
-/// What to do about imports that no plugin is given, by the tools that the component's `producers` sections name.
+/// What to do about imports that no plugin is given.
 pub(crate) fn remedy(component: &[u8]) -> String {
     let advice = |language| match language {
         Language::Python => {
@@ -52,9 +49,16 @@ pub(crate) fn remedy(component: &[u8]) -> String {
     }
 }
 
-/// The language of a component, by the `producers` sections of it and of all that it holds. A damaged section tells
-/// nothing: this only words an error.
+/// The language of a component: by the runtime within it, else by `producers` sections.
 fn language(component: &[u8]) -> Option<Language> {
+    let holds = |mark: &str| component.windows(mark.len()).any(|window| window == mark.as_bytes());
+    let runtime = RUNTIMES.iter().find(|(mark, _)| holds(mark)).map(|(_, language)| *language);
+    runtime.or_else(|| produced(component))
+}
+
+/// The language that the `producers` sections of a component, and of all that it holds, tell. A damaged section tells
+/// nothing.
+fn produced(component: &[u8]) -> Option<Language> {
     let mut found: Option<Language> = None;
     for payload in Parser::new(0).parse_all(component) {
         let Payload::CustomSection(section) = payload.ok()? else {
@@ -64,14 +68,15 @@ fn language(component: &[u8]) -> Option<Language> {
             continue;
         };
         for field in fields.into_iter().flatten() {
-            for value in field.values.into_iter().flatten() {
-                let name = value.name.to_ascii_lowercase();
-                let marked =
-                    MARKS.iter().filter(|(mark, _)| name.contains(mark)).map(|(_, language)| *language);
-                let c = ["c11", "c99", "c17", "c_plus_plus"];
-                let marked = marked.chain(c.iter().any(|mark| name.starts_with(mark)).then_some(Language::C));
-                found = found.into_iter().chain(marked).min();
-            }
+            let names = field.values.into_iter().flatten().map(|value| value.name);
+            let marked = names.filter_map(|name| match name.to_ascii_lowercase().as_str() {
+                "rust" | "rustc" => Some(Language::Rust),
+                name if name == "clang" || name.ends_with(" clang") => Some(Language::C),
+                "c99" | "c11" | "c17" => Some(Language::C),
+                name if name.starts_with("c_plus_plus") => Some(Language::C),
+                _ => None,
+            });
+            found = found.into_iter().chain(marked).min();
         }
     }
     found
