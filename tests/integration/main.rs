@@ -17,6 +17,7 @@ mod damage;
 mod deploy;
 mod doctor;
 mod documents;
+mod embedding;
 mod examples;
 mod explain;
 mod faults;
