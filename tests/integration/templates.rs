@@ -146,8 +146,10 @@ fn plugins_in_javascript_are_made_from_their_templates() {
 }
 
 #[test]
-fn a_plugin_in_python_is_made_from_its_template() {
+fn plugins_in_python_are_made_from_their_templates() {
+    corpus_counts("python");
     index_answers("python");
+    policy_decides("python");
 }
 
 #[test]
