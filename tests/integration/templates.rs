@@ -62,7 +62,7 @@ fn installed(cli: &Cli, language: &str, contract: &str) -> String {
     data.retain(|file| *file != expected);
     // `one` comes before `two` and `long`.
     data.sort_by_key(|file| !file.file_stem().is_some_and(|stem| stem == "one"));
-    let mut args = vec!["--json", "plugin", "test", file.to_str().unwrap(), "--data"];
+    let mut args = vec!["--json", "plugin", "test", file.to_str().unwrap(), "--input"];
     args.extend(data.iter().map(|file| file.to_str().unwrap()));
     args.extend(["--expect", expected.to_str().unwrap()]);
     let tested = cli.run(&args);
@@ -146,8 +146,10 @@ fn plugins_in_javascript_are_made_from_their_templates() {
 }
 
 #[test]
-fn a_plugin_in_python_is_made_from_its_template() {
+fn plugins_in_python_are_made_from_their_templates() {
+    corpus_counts("python");
     index_answers("python");
+    policy_decides("python");
 }
 
 #[test]
@@ -288,7 +290,7 @@ fn what_cannot_be_tested_is_refused_before() {
     let built_in = built_in.to_str().unwrap();
     let long = cli.file("long.txt", "a sparrow flies ".repeat(500));
     let wrong = cli.file("expected", "none\tnever\n");
-    let given = ["--data", long.to_str().unwrap(), "--expect", wrong.to_str().unwrap()];
+    let given = ["--input", long.to_str().unwrap(), "--expect", wrong.to_str().unwrap()];
     let tested = cli.run(&[&["plugin", "test", built_in][..], &given].concat());
     assert!(tested.text().contains("✗\tthe data given make what is expected"), "{}", tested.text());
     tested.fails(5, &["1 of"]);

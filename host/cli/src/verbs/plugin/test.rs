@@ -25,11 +25,11 @@ const FAULT_BYTES_MAX: usize = 2_000;
 /// Test a component against its contract, without installing it.
 ///
 /// Every check of the contract's suite is told with what came instead, where it fails; then how long real work takes. With
-/// --data it works on your files as well, and with --expect it must make exactly these bytes of them. Nothing but the file
+/// --input it works on your files as well, and with --expect it must make exactly these bytes of them. Nothing but the file
 /// is needed: no data folder is opened.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  floret plugin test my-index.wasm --data testdata/one.tsv testdata/two.tsv --expect testdata/expected")]
+  floret plugin test my-index.wasm --input testdata/*.tsv --expect testdata/expected")]
 pub(crate) struct Args {
     /// The component, a .wasm file; - is standard input.
     file: PathBuf,
@@ -40,7 +40,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     set_file: Option<PathBuf>,
     /// Texts for a corpus component, corpora for an index, contents for a policy; each of them an input of one job.
-    #[arg(long = "data", id = "inputs", value_name = "FILE", num_args = 1..)]
+    #[arg(long = "input", value_name = "FILE", num_args = 1..)]
     inputs: Vec<PathBuf>,
     /// What must come of the data: the built bytes; for a policy a line `CODEC TAB REASON` for each file.
     #[arg(long, value_name = "FILE", requires = "inputs")]
