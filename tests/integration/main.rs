@@ -29,6 +29,8 @@ mod places;
 mod s3;
 mod searching;
 mod serve;
+mod supply;
+mod swaps;
 mod tidy;
 mod trees;
 mod versions;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
-use crate::plugins::Bindings;
+use crate::plugins::{Bindings, TrustedKeys};
 use crate::read::AccessLog;
 use crate::{Cached, Error};
 
@@ -48,6 +48,9 @@ pub struct Options {
     /// How long a lease holds without a heartbeat: how soon another host takes over what a dead one was at. At least
     /// as much as the clocks of hosts differ.
     pub lease: Duration,
+    /// Who may sign components: with any, every component that is installed needs a signature, but those that come with
+    /// the host.
+    pub trusted_keys: TrustedKeys,
 }
 
 impl Default for Options {
@@ -61,6 +64,7 @@ impl Default for Options {
             conflict_retries_max: 16,
             head_ttl: Duration::from_secs(30),
             lease: Duration::from_secs(10),
+            trusted_keys: TrustedKeys::default(),
         }
     }
 }

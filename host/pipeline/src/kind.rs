@@ -17,7 +17,7 @@ pub enum Kind {
     Conflict,
     /// A component failed, or is none.
     Plugin,
-    /// Stored bytes are not what was written.
+    /// Bytes are not what was written, or not what was asked or vouched for.
     Integrity,
     /// Another process has the store open.
     InUse,
@@ -52,6 +52,9 @@ impl Error {
             Error::UnknownType { .. } => is("unknown_type", Kind::Invalid),
             Error::UnknownComponent { .. } => is("unknown_component", Kind::NotFound),
             Error::InvalidConfig { .. } => is("invalid_config", Kind::Invalid),
+            Error::DigestMismatch { .. } => is("digest_mismatch", Kind::Integrity),
+            Error::Untrusted { .. } => is("untrusted", Kind::Integrity),
+            Error::Needed { .. } => is("needed", Kind::Conflict),
             Error::Cascade(failed) => is("cascade_failed", failed.first.classify().kind),
             Error::Interrupted => is("interrupted", Kind::Interrupted),
             Error::Plugin(error) => classify_runtime(error),

@@ -43,7 +43,10 @@ pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
 pub use maintain::{RebuildReport, Rebuilt};
-pub use plugins::{Binding, Inspected, POLICY_BINDING};
+pub use plugins::{
+    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
+    TrustedKeys, Users,
+};
 pub use progress::{Event, Progress};
 pub use read::{Cached, Found, Freshness, Selector, Snapshot};
 pub use save::{IfLatest, SaveRequest, Saved};

@@ -118,7 +118,8 @@ impl Floret {
         let binding = version.dependencies.iter().find(|dependency| dependency.role == "binding");
         let binding = self.committed(&binding.ok_or_else(|| Error::not_found("its binding"))?.on).await?;
         let component = self.component(&plugin).await?;
-        let bound = crate::plugins::Bound { component, plugin, binding, config: serde_json::Map::new() };
+        let config = serde_json::Map::new();
+        let bound = crate::plugins::Bound { component, plugin, binding, config, fallback: None };
         let job = Job {
             key: &version.key,
             inputs: &inputs,

@@ -4,15 +4,16 @@ use anyhow::Result;
 use floret_pipeline::Binding;
 use serde_json::Value;
 
-use super::swap::tell;
+use super::swap::{Swap, plan, tell};
 use crate::given;
 use crate::run::Context;
 
 /// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), or to policy.
+/// What was built by the one before is rebuilt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   floret plugin bind policy policy-archive
-  floret plugin bind semantic semantic-ngram --set quantization=int8 --cascade")]
+  floret plugin bind semantic semantic-ngram --set quantization=int8")]
 pub(crate) struct Bind {
     /// literature, corpus, trie, semantic, policy, or a type of your own.
     #[arg(value_name = "TYPE")]
@@ -25,9 +26,8 @@ pub(crate) struct Bind {
     /// Its configuration, a file with a JSON object.
     #[arg(long, value_name = "FILE")]
     set_file: Option<PathBuf>,
-    /// Rebuild what is bound to it.
-    #[arg(long)]
-    cascade: bool,
+    #[command(flatten)]
+    swap: Swap,
 }
 
 pub(super) async fn run(args: Bind, context: &mut Context) -> Result<()> {
@@ -35,8 +35,15 @@ pub(super) async fn run(args: Bind, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, bars| {
             let binding = Binding { component: args.component.clone(), config };
+            if args.swap.plan {
+                let key = host.plugin_check_binding(&args.id, &binding).await?;
+                let bound = host.bindings().await?;
+                let is_new = !bound.iter().any(|(id, it, _)| *id == args.id && *it == binding);
+                let what = format!("{} bound to {}", args.component, args.id);
+                return plan(host, &key, &what, is_new, out).await;
+            }
             let saved = host.plugin_bind(&args.id, binding).await?;
-            tell(host, &saved, args.cascade, out, bars).await
+            tell(host, &saved, args.swap, out, bars).await
         })
         .await
 }
