@@ -7,6 +7,7 @@ use bytes::Bytes;
 use floret_model::Digest;
 use floret_tests::cli::Cli;
 use floret_tests::registry::{Door, Mood, Registry, layout, manifest};
+use floret_tests::servers::OciRegistry;
 use floret_tests::{component, variant};
 use minisign::KeyPair;
 use serde_json::{Value, json};
@@ -140,7 +141,7 @@ fn a_registry_that_misbehaves_installs_nothing() {
         (Mood::Fails(9, 418), 8, &["answers 418"]),
         (Mood::Silent, 8, &["the registry does not answer"]),
         (Mood::Page, 5, &["no OCI manifest"]),
-        (Mood::Cut, 8, &["breaks off the component"]),
+        (Mood::Cut, 8, &["the registry"]),
         (Mood::Endless, 5, &["sends more than the", "bytes that the component may have"]),
         (Mood::Damaged, 6, &["the component has the digest sha256:", "was expected"]),
     ] {
@@ -240,6 +241,28 @@ fn a_component_comes_from_a_registry_with_its_digest_and_by_a_password() {
     assert!(registry.requests() > asked);
     assert_eq!(inspected["metadata"]["authors"], "Bede");
     cli.verify();
+}
+
+#[test]
+fn a_component_comes_from_a_real_registry_and_not_while_it_is_down() {
+    let mut registry = OciRegistry::start();
+    let bytes = trie("Ada");
+    let pushed = registry.push("acme/trie", "1.0", &bytes);
+    let cli = Cli::configured(IMPATIENT);
+    let install = |source: &str| cli.run(&["plugin", "install", source, "--name", "mine"]);
+    let source = registry.source("acme/trie:1.0");
+    registry.kill();
+    install(&source).fails(8, &[&source, "the registry does not answer"]);
+    registry.start_again();
+    install(&registry.source("acme/trie:2.0")).fails(3, &["MANIFEST_UNKNOWN"]);
+    install(&registry.source("acme/nothing")).fails(3, &["has not got the manifest"]);
+    let locked = registry.source(&format!("acme/trie@sha256:{pushed}"));
+    install(&locked).ok();
+    let mine = listed(&cli, "mine");
+    assert_eq!((mine["data_hash"].clone(), mine["metadata"]["source"].clone()), {
+        (json!(Digest::of(&bytes).to_string()), json!(locked))
+    });
+    assert!(install(&source).ok().text().starts_with("unchanged"));
 }
 
 #[test]

@@ -1,9 +1,11 @@
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use floret_model::{
     Digest, Metadata, PluginMetadata, PluginSignature, ResourceKey, ResourceType, TypedMetadata, Version,
 };
+use floret_runtime::Component;
 
 use super::{Binding, check_contract, is_removed, plugin_key};
 use crate::host::BuiltIn;
@@ -71,13 +73,18 @@ impl Floret {
             return Err(Error::DigestMismatch { expected, found });
         }
         let signature = self.options.trusted_keys.check(&request.bytes, request.signature.as_deref())?;
-        let checked = self.check_component(request.name.as_deref(), request.bytes.clone()).await?;
+        let name = request.name.as_deref();
+        let (checked, component) = self.check_component(name, request.bytes.clone()).await?;
+        self.check_bound_to(&checked.key, &component).await?;
         let metadata = PluginMetadata { source: request.source.clone(), signature, ..checked.metadata };
-        self.check_bound_to(&checked.key, &request.bytes).await?;
         Ok(Checked { metadata, ..checked })
     }
 
-    async fn check_component(&self, name: Option<&str>, bytes: Bytes) -> Result<Checked, Error> {
+    async fn check_component(
+        &self,
+        name: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<(Checked, Arc<Component>), Error> {
         let component = self.runtime.load(bytes).await?;
         let description = component.description();
         let key = plugin_key(ResourceType::plugin(), name.unwrap_or(&description.name))?;
@@ -93,16 +100,15 @@ impl Floret {
             signature: None,
             removed: false,
         };
-        Ok(Checked { key, metadata, digest, is_new })
+        Ok((Checked { key, metadata, digest, is_new }, component))
     }
 
     /// A component of another contract does not take the place of one that is bound.
-    async fn check_bound_to(&self, key: &ResourceKey, bytes: &Bytes) -> Result<(), Error> {
-        let component = self.runtime.load(bytes.clone()).await?;
+    async fn check_bound_to(&self, key: &ResourceKey, component: &Component) -> Result<(), Error> {
         let name = key.resource_id.as_str();
         for (id, binding, _) in self.bindings().await? {
             if binding.component == name {
-                check_contract(&id, name, &component).map_err(|error| {
+                check_contract(&id, name, component).map_err(|error| {
                     Error::invalid(format!(
                         "{error}; it is bound to {id}: install this one under another name, with --name"
                     ))
@@ -152,7 +158,8 @@ impl Floret {
                 Some(head) => self.replaces(built_in, &head).await?,
             };
             if replaceable {
-                let checked = self.check_component(Some(&built_in.name), built_in.bytes.clone()).await?;
+                let bytes = built_in.bytes.clone();
+                let (checked, _) = self.check_component(Some(&built_in.name), bytes).await?;
                 let metadata = PluginMetadata { built_in: true, ..checked.metadata };
                 self.put_component(Checked { metadata, ..checked }, built_in.bytes.clone()).await?;
             }

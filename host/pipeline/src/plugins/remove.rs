@@ -47,7 +47,7 @@ impl Floret {
             return Err(Error::Needed {
                 what: name.to_owned(),
                 needed_by: format!(
-                    "{count} kept versions were built by it, and are rebuilt or searched by it: {}{more}",
+                    "it built {count} of the versions that are kept, which are rebuilt or searched by it: {}{more}",
                     named.join(", ")
                 ),
                 remedy: "`floret cascade` rebuilds latest versions by what is bound now, and `floret cleanup` drops old ones".to_owned(),
@@ -88,9 +88,9 @@ impl Floret {
             let named: Vec<String> = built.iter().take(NAMED_MAX).map(ToString::to_string).collect();
             let more = if built.len() > named.len() { ", …" } else { "" };
             let needed_by = format!(
-                "{} resources are built by it, and could not be rebuilt: {}{more}",
-                built.len(),
-                named.join(", ")
+                "{}{more} ({} in all) could not be rebuilt without it",
+                named.join(", "),
+                built.len()
             );
             return Err(Error::Needed { what: key.to_string(), needed_by, remedy });
         }

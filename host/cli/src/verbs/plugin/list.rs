@@ -7,6 +7,9 @@ use crate::open::built_in_digest;
 use crate::out::{Cell, Table, Tone};
 use crate::run::Context;
 
+/// Of the digest of a manifest, as people see it.
+const DIGITS_SHOWN: usize = 12;
+
 /// List the installed components, and what they are bound to.
 #[derive(Debug, clap::Args)]
 pub(crate) struct List {
@@ -87,6 +90,10 @@ fn from(version: &Version, plugin: &PluginMetadata) -> Cell {
     }
     let shipped = built_in_digest(version.key.resource_id.as_str()) == Some(version.data_hash);
     let from = if shipped { "floret" } else { plugin.source.as_deref().unwrap_or("a file") };
-    let signed = plugin.signature.as_ref().map(|it| format!(", signed by {}", it.key_id));
-    Cell::text(format!("{from}{}", signed.unwrap_or_default())).tone(Tone::Faint)
+    let signed = plugin.signature.as_ref().map(|it| format!(", signed by {}", it.key_id)).unwrap_or_default();
+    let short = match from.split_once("@sha256:") {
+        Some((place, digest)) => format!("{place}@{}", digest.chars().take(DIGITS_SHOWN).collect::<String>()),
+        None => from.to_owned(),
+    };
+    Cell::either(format!("{short}{signed}"), format!("{from}{signed}")).tone(Tone::Faint)
 }
