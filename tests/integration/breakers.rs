@@ -28,7 +28,7 @@ async fn world(folder: &TempDir, clock: &Arc<ManualClock>) -> Arc<Floret> {
 
 fn misbehaving(mode: &str, limits: BindingLimits) -> Binding {
     let config = json!({ "mode": mode }).as_object().unwrap().clone();
-    Binding { limits, ..Binding::new("misbehave-index", config) }
+    Binding { limits, ..Binding::configured("misbehave-index", config) }
 }
 
 async fn rebuild(host: &Floret) -> Error {
@@ -75,7 +75,7 @@ async fn a_component_that_breaks_again_and_again_is_not_asked_for_a_while() {
     assert!(!host.reset_breaker("trie").await.unwrap(), "it was closed");
 
     // Another binding begins anew, and a good trial closes it.
-    host.plugin_bind("trie", Binding::new("trie-fst", serde_json::Map::new())).await.unwrap();
+    host.plugin_bind("trie", Binding::new("trie-fst")).await.unwrap();
     host.cascade(&[key("literature/a")], &Progress::default()).await.unwrap();
 }
 
@@ -123,7 +123,7 @@ async fn a_binding_narrows_what_its_component_may_use() {
         assert!(error.to_string().contains(word), "{mode}: no {word} in {error}");
     }
     // Memory is a part of the recipe, time is not.
-    let bound = |limits| Binding { limits, ..Binding::new("trie-fst", serde_json::Map::new()) };
+    let bound = |limits| Binding { limits, ..Binding::new("trie-fst") };
     let slow = BindingLimits { call_timeout_ms: Some(60_000), ..BindingLimits::default() };
     host.plugin_bind("trie", bound(slow)).await.unwrap();
     let report = host.cascade(&[key("plugins:binding/trie")], &Progress::default()).await.unwrap();

@@ -150,10 +150,10 @@ async fn k6_a_failed_cascade_shows_nothing_and_is_resumed_from_its_memos() {
     let folder = TempDir::new().unwrap();
     let host = open(folder.path(), Setup::default()).await.unwrap();
     small_world(&host).await.unwrap();
-    let trie = Binding::new("trie-fst", serde_json::Map::new());
+    let trie = Binding::new("trie-fst");
     host.plugin_install(None, guest("misbehave-index").unwrap()).await.unwrap();
     let trap = json!({"mode": "trap"}).as_object().unwrap().clone();
-    host.plugin_bind("trie", Binding::new("misbehave-index", trap)).await.unwrap();
+    host.plugin_bind("trie", Binding::configured("misbehave-index", trap)).await.unwrap();
     save_text(&host, "a", "other words").await.unwrap();
     let failed = host.cascade(&[key("literature/a")], &Progress::default()).await.unwrap_err();
     let Error::Cascade(report) = &failed else { panic!("{failed}") };
@@ -207,7 +207,7 @@ async fn k1_swapping_a_builder_is_a_cascade() {
     let host = open(folder.path(), Setup::default()).await.unwrap();
     small_world(&host).await.unwrap();
     let dimension = json!({"dimension": 64}).as_object().unwrap().clone();
-    host.plugin_bind("semantic", Binding::new("semantic-ngram", dimension)).await.unwrap();
+    host.plugin_bind("semantic", Binding::configured("semantic-ngram", dimension)).await.unwrap();
     let report = host.cascade(&[key("plugins:binding/semantic")], &Progress::default()).await.unwrap();
     assert_eq!(fates(&report), owned(&[("search/all", "built"), ("semantic/all", "built")]));
     let again = host.plugin_install(None, component("trie-fst").unwrap()).await.unwrap();

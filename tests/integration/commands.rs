@@ -121,7 +121,8 @@ fn a_component_that_breaks_ends_with_5_and_keeps_what_was_saved() {
     .into_iter()
     .enumerate()
     {
-        cli.run(&["plugin", "bind", "trie", "misbehave-index", "--set", &format!("mode={mode}")]).ok();
+        cli.run(&["plugin", "bind", "trie", "misbehave-index", "--hold", "--set", &format!("mode={mode}")])
+            .ok();
         let ran = cli.run_with(&["save", "literature/t", "-"], format!("round {round}").as_bytes());
         let ran = ran.fails(5, &["trie/c: misbehave-index@0.1.0", words, "nothing was published"]);
         assert!(
@@ -131,7 +132,7 @@ fn a_component_that_breaks_ends_with_5_and_keeps_what_was_saved() {
         assert_eq!(kept.text(), format!("round {round}"));
         cli.verify();
     }
-    cli.run(&["plugin", "bind", "trie", "trie-fst"]).ok();
+    cli.run(&["plugin", "bind", "trie", "trie-fst", "--hold"]).ok();
     let report = cli.run(&["--json", "cascade", "literature/t"]).ok().json();
     let fates: Vec<&str> = report["steps"]
         .as_array()

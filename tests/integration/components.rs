@@ -34,7 +34,7 @@ async fn world(folder: &TempDir) -> std::sync::Arc<Floret> {
 async fn bind(host: &Floret, id: &str, component: &str, mode: Option<&str>) {
     let config = mode.map_or_else(|| json!({}), |mode| json!({"mode": mode}));
     let config = config.as_object().unwrap().clone();
-    host.plugin_bind(id, Binding::new(component, config)).await.unwrap();
+    host.plugin_bind(id, Binding::configured(component, config)).await.unwrap();
 }
 
 async fn cascade(host: &Floret) -> Result<(), Error> {

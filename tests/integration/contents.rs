@@ -200,7 +200,7 @@ async fn c2_unknown_names_are_told_with_those_that_are_known() {
         assert!(matches!(error, Error::UnknownNamespace { .. }), "{error}");
         assert_told(&error, &["\"nowhere\"", "default, other, plugins", "[namespaces.nowhere]"]);
     }
-    let nobody = Binding::new("nobody", serde_json::Map::new());
+    let nobody = Binding::new("nobody");
     let error = host.plugin_bind("trie", nobody).await.unwrap_err();
     assert!(matches!(error, Error::UnknownComponent { .. }), "{error}");
     assert_told(&error, &["\"nobody\"", "corpus-text", "trie-fst", "`floret plugin install FILE`"]);
@@ -221,7 +221,7 @@ async fn configurations_that_break_the_schema_are_refused_by_member() {
         ("semantic", "semantic-ngram", json!({"quantization": "int3"}), &["/quantization", "int3", "int8"]),
         ("policy", "policy-default", json!({"levels": {"brotli": 3}}), &["policy-default"]),
     ] {
-        let binding = Binding::new(component, config(bad.clone()));
+        let binding = Binding::configured(component, config(bad.clone()));
         let error = host.plugin_bind(id, binding).await.unwrap_err();
         assert!(matches!(error, Error::InvalidConfig { .. }), "{error}");
         assert_told(&error, &[component, "does not fit its schema"]);
@@ -232,7 +232,8 @@ async fn configurations_that_break_the_schema_are_refused_by_member() {
     let change = floret_pipeline::Change { builds: vec![build], ..floret_pipeline::Change::default() };
     let error = host.apply(change, &Progress::default()).await.unwrap_err();
     assert_told(&error, &["semantic/all", "semantic-ngram", "/dimension", "nothing was published"]);
-    let error = host.plugin_bind("trie", Binding::new("corpus-text", config(json!({})))).await.unwrap_err();
+    let error =
+        host.plugin_bind("trie", Binding::configured("corpus-text", config(json!({})))).await.unwrap_err();
     assert_told(&error, &["corpus-text has the contract floret:corpus@0.1.0", "needs floret:index"]);
     host.save(literature("a", "Ada", 1843, "The bindings are as they were.")).await.unwrap();
     host.cascade(&[key("literature/a")], &Progress::default()).await.unwrap();

@@ -215,7 +215,7 @@ async fn bind(data: &Path, id: &str, content: &'static str) {
         content_location,
         content_inline: Some(stored),
         dependencies: Vec::new(),
-        metadata: Metadata::typed(TypedMetadata::Binding(BindingMetadata { component })),
+        metadata: Metadata::typed(TypedMetadata::Binding(BindingMetadata { component, removed: false })),
         tags: BTreeSet::new(),
         ttl_ms: None,
         spec: None,

@@ -178,7 +178,7 @@ async fn m7_every_query_of_the_catalog_is_served_by_an_index() {
 
 /// A publish of many resources is one transaction; who reads many latest versions must not see a part of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn i7_many_latest_versions_are_read_at_one_point_in_time() {
+async fn many_latest_versions_are_read_at_one_point_in_time() {
     let (database, recorder) = (Database::shared(), Recorder::default());
     let catalog = MongoCatalog::connect_observed(&database.uri, recorder.observer()).await.unwrap();
     recorder.take();

@@ -229,7 +229,7 @@ async fn a_binding_of_another_host_is_used_by_the_next_build() {
     };
     let before = of_reader("The reader builds it.").await;
     let config = [("dimension".to_owned(), 128.into())].into_iter().collect();
-    let binding = Binding::new("semantic-ngram", config);
+    let binding = Binding::configured("semantic-ngram", config);
     world.writer.plugin_bind("semantic", binding).await.unwrap();
     save_text(&world.writer, "b", "a mark").await.unwrap();
     let mut n = 0;

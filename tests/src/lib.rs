@@ -9,6 +9,7 @@ pub mod gate;
 pub mod http;
 pub mod journal;
 pub mod proxy;
+pub mod registry;
 pub mod s3;
 pub mod servers;
 pub mod shared;
@@ -104,6 +105,20 @@ pub fn component(name: &str) -> Result<Bytes> {
 /// A file that is not there: `cargo xtask plugins` builds it.
 pub fn guest(name: &str) -> Result<Bytes> {
     read(&repository().join("tests/guests/dist").join(format!("{name}.wasm")))
+}
+
+/// The same component as another version of it: with a custom section `authors` of this text.
+///
+/// # Panics
+/// If the text is longer than 100 bytes.
+pub fn variant(component: &Bytes, authors: &str) -> Bytes {
+    const NAME: &[u8] = b"authors";
+    assert!(authors.len() <= 100, "lengths up to 127 are one byte");
+    let mut bytes = component.to_vec();
+    bytes.extend([0, (1 + NAME.len() + authors.len()) as u8, NAME.len() as u8]);
+    bytes.extend(NAME);
+    bytes.extend(authors.as_bytes());
+    bytes.into()
 }
 
 fn read(path: &Path) -> Result<Bytes> {

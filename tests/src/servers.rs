@@ -1,14 +1,16 @@
 //! Real server processes, which the tests start, kill and start again: SecantusDB, which speaks MongoDB's wire
-//! protocol, and Moto, which speaks S3's. `cargo xtask servers` installs them.
+//! protocol, Moto, which speaks S3's, and docker-registry, which keeps components. `cargo xtask servers` installs them.
 //!
 //! `FLORET_TEST_MONGODB_URI` and `FLORET_TEST_S3_ENDPOINT` (with `_BUCKET`, `_REGION`, `_ACCESS_KEY_ID` and
 //! `_SECRET_ACCESS_KEY`) point the tests that share a server at another one; those that kill theirs start it anyhow.
 
 mod mongo;
+mod oci;
 mod process;
 mod s3;
 
 pub use mongo::{Database, Mongo, MongoOptions};
+pub use oci::OciRegistry;
 pub use process::Process;
 pub use s3::{Place, S3};
 

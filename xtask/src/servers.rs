@@ -1,8 +1,8 @@
-//! `cargo xtask servers`: the servers that the tests start, which speak the protocols of MongoDB and S3.
+//! `cargo xtask servers`: the servers that the tests start, which speak the protocols of MongoDB and S3, and a registry.
 
 use anyhow::Result;
 
-use crate::venv;
+use crate::{apt, venv};
 
 /// SecantusDB speaks MongoDB's wire protocol, Moto that of S3. `tests/src/servers.rs` starts them.
 const PACKAGES: [&str; 2] = ["secantusdb==0.7.0b3", "moto[server]==5.2.5"];
@@ -10,8 +10,9 @@ const PACKAGES: [&str; 2] = ["secantusdb==0.7.0b3", "moto[server]==5.2.5"];
 /// Install what is missing of them.
 ///
 /// # Errors
-/// As [`venv::require`].
+/// As [`venv::require`] and [`apt::require`].
 pub fn run() -> Result<()> {
+    apt::require(&["docker-registry"])?;
     let folder = venv::require(&PACKAGES)?;
     println!("{} are in {}", PACKAGES.join(" and "), folder.display());
     Ok(())

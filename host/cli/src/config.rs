@@ -4,6 +4,7 @@ pub(crate) mod amount;
 #[cfg(test)]
 mod example;
 mod layers;
+mod plugins;
 mod secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 
 pub(crate) use amount::{ByteSize, Lifetime, Span};
 pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, cloud_env, load, process_env};
+pub(crate) use plugins::PluginsSection;
 pub(crate) use secret::Secret;
 
 /// Everything that can be configured.
@@ -49,6 +51,8 @@ pub(crate) struct Config {
     pub store: StoreSection,
     /// What cleanup keeps.
     pub cleanup: CleanupSection,
+    /// Where components come from, and who vouches for them.
+    pub plugins: PluginsSection,
 }
 
 impl Default for Config {
@@ -67,6 +71,7 @@ impl Default for Config {
             cluster: ClusterSection::default(),
             store: StoreSection::default(),
             cleanup: CleanupSection::default(),
+            plugins: PluginsSection::default(),
         }
     }
 }
@@ -430,6 +435,7 @@ impl Config {
             lease: self.cluster.lease.0,
             breaker_failures_max: self.limits.breaker_failures_max.max(1),
             breaker_cooldown: self.limits.breaker_cooldown.0,
+            trusted_keys: self.plugins.trusted_keys()?,
         })
     }
 

@@ -27,6 +27,16 @@ pub(crate) enum Failure {
         /// Why not.
         source: io::Error,
     },
+    /// A component that was named cannot be had from where it is said to be.
+    #[error("{source_name}: {problem}")]
+    Source {
+        /// From where, as it was named.
+        source_name: String,
+        /// What is wrong, and what to do.
+        problem: String,
+        /// What sort of failure it is.
+        kind: SourceKind,
+    },
     /// `verify` found something.
     #[error("{0}")]
     Unsound(String),
@@ -48,12 +58,34 @@ impl Failure {
             Self::Configuration(_) => ("configuration", Exit::Invalid),
             Self::File { action: "read", .. } => ("unreadable_file", Exit::Invalid),
             Self::File { .. } => ("unwritable_file", Exit::Other),
+            Self::Source { kind, .. } => match kind {
+                SourceKind::NotFound => ("source_not_found", Exit::NotFound),
+                SourceKind::Unavailable => ("registry_unavailable", Exit::Unavailable),
+                SourceKind::NotAComponent => ("source_not_a_component", Exit::Plugin),
+                SourceKind::TooLarge => ("plugin_too_large", Exit::Plugin),
+                SourceKind::Mismatch => ("digest_mismatch", Exit::Integrity),
+            },
             Self::Unsound(_) => ("verify_failed", Exit::Integrity),
             Self::Interrupted(_) => ("interrupted", Exit::Interrupted),
             Self::Unhealthy(_) => ("unhealthy", Exit::Integrity),
             Self::Unfit(_) => ("plugin_unfit", Exit::Plugin),
         }
     }
+}
+
+/// Why a component cannot be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SourceKind {
+    /// There is none of that name.
+    NotFound,
+    /// The registry does not answer, answers with nonsense, or refuses.
+    Unavailable,
+    /// What is there is something else.
+    NotAComponent,
+    /// It is larger than a component may be.
+    TooLarge,
+    /// It has another digest than was named.
+    Mismatch,
 }
 
 /// How `floret` ends.
@@ -79,9 +111,9 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   3    not found
   4    conflict: somebody else was first
   5    a plugin failed, or is none
-  6    integrity: stored bytes are not what was written, or doctor found a problem
+  6    integrity: bytes are not what was written, named or signed, or doctor found a problem
   7    the data folder is in use by another process
-  8    a server (MongoDB, S3) does not answer, or refuses
+  8    a server (MongoDB, S3, a registry) does not answer, or refuses
   130  interrupted by Ctrl-C";
 
 /// A stable code for programs, and the exit code.

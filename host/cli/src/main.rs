@@ -9,6 +9,7 @@ mod open;
 mod out;
 mod report;
 mod run;
+mod source;
 mod verbs;
 mod work;
 

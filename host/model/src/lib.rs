@@ -21,8 +21,8 @@ pub use digest::{Digest, DigestHasher, ParseDigestError};
 pub use key::{KeyError, Namespace, ResourceId, ResourceKey, ResourceType, Seq, VersionRef};
 pub use metadata::{
     BindingMetadata, CorpusMetadata, CorpusType, DictionaryMetadata, LanguageStatistics, LiteratureMetadata,
-    LiteratureStatistics, Metadata, PluginMetadata, SearchMetadata, SemanticMetadata, TrieMetadata,
-    TypedMetadata,
+    LiteratureStatistics, Metadata, PluginMetadata, PluginSignature, SearchMetadata, SemanticMetadata,
+    TrieMetadata, TypedMetadata,
 };
 pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepReason, StepReport};
 pub use recipe::{Memo, Recipe};

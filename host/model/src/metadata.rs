@@ -285,6 +285,27 @@ pub struct PluginMetadata {
     pub summary: String,
     /// Whether it came with the host, which may then replace it by a newer one.
     pub built_in: bool,
+    /// Where it was installed from, as it was named, with the digest of its manifest where that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The signature that it was installed by, where keys are trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<PluginSignature>,
+    /// Whether this version says that the component is no longer installed; its content is empty then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removed: bool,
+}
+
+/// A minisign signature that was verified.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSignature {
+    /// Of the key that it was made with: 16 digits, as minisign writes them.
+    pub key_id: String,
+    /// What its maker signed along with the component.
+    pub trusted_comment: String,
+    /// All of it, four lines, so that it can be verified again.
+    pub text: String,
 }
 
 /// A binding.
@@ -293,6 +314,13 @@ pub struct PluginMetadata {
 pub struct BindingMetadata {
     /// Name of the component.
     pub component: String,
+    /// Whether this version says that nothing is bound any longer; its content is `null` then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removed: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[cfg(test)]

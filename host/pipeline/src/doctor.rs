@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::Error;
 use crate::host::BuiltIn;
-use crate::plugins::{Binding, check_config, contract_for, parse_binding};
+use crate::plugins::{Binding, check_config, contract_for, is_removed, parse_binding};
 
 const COMPONENTS: &str = "components";
 const BINDINGS: &str = "bindings";
@@ -58,7 +58,9 @@ async fn latest(
         limit: LISTED_MAX,
         ..ListQuery::default()
     };
-    blobs.catalog().list(&query).await
+    let mut latest = blobs.catalog().list(&query).await?;
+    latest.retain(|version| !is_removed(version));
+    Ok(latest)
 }
 
 async fn load(
@@ -71,7 +73,7 @@ async fn load(
         let finding = Finding::error(COMPONENTS, &error);
         Finding { found: of(&finding.found), ..finding }
     })?;
-    let remedy = "install a version that loads: `floret plugin install FILE`";
+    let remedy = "install a version that loads: `floret plugin install FILE`, or go back: `floret plugin rollback NAME`; hosts use the last version that loads meanwhile";
     let component =
         runtime.load(bytes).await.map_err(|error| Finding::problem(COMPONENTS, of(&error), remedy))?;
     match &version.metadata.typed {

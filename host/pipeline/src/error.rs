@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use floret_model::{CascadeReport, KeyError, Namespace, ResourceKey, Seq, UnknownName, VersionRef};
+use floret_model::{CascadeReport, Digest, KeyError, Namespace, ResourceKey, Seq, UnknownName, VersionRef};
 
 /// Why the host could not do something; variants by what the caller should do.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,34 @@ pub enum Error {
         /// One line for each violation.
         problems: Vec<String>,
     },
+    /// A component is not the one that was asked for.
+    #[error(
+        "its digest is sha256:{found}, and sha256:{expected} was expected: it is not the component that was meant, and nothing is installed"
+    )]
+    DigestMismatch {
+        /// What the caller named.
+        expected: Digest,
+        /// What the bytes have.
+        found: Digest,
+    },
+    /// A component that no trusted key vouches for.
+    #[error("the component is not installed: {problem}; {remedy}")]
+    Untrusted {
+        /// What is wrong with its signature.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Something that others need, and so is not removed.
+    #[error("{what} stays: {needed_by}; {remedy}")]
+    Needed {
+        /// What was to be removed.
+        what: String,
+        /// Who needs it.
+        needed_by: String,
+        /// What to do first.
+        remedy: String,
+    },
     /// Steps failed; nothing of the cascade is visible, and finished builds are remembered.
     #[error("{}", cascade_text(.0))]
     Cascade(Box<FailedCascade>),
@@ -133,6 +161,9 @@ floret_model::error_codes!(Error {
     UnknownComponent => "unknown_component",
     InvalidConfig => "invalid_config",
     Cascade => "cascade_failed",
+    DigestMismatch => "digest_mismatch",
+    Untrusted => "untrusted",
+    Needed => "needed",
     Interrupted => "interrupted",
     BreakerOpen => "plugin_breaker_open",
 } through { Plugin, Store, Cache });

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use crate::breaker::Gates;
-use crate::plugins::Bindings;
+use crate::plugins::{Bindings, TrustedKeys};
 use crate::read::AccessLog;
 use crate::search::OpenIndex;
 use crate::{Cached, Error};
@@ -54,6 +54,9 @@ pub struct Options {
     pub breaker_failures_max: u32,
     /// How long that is.
     pub breaker_cooldown: Duration,
+    /// Who may sign components: with any, every component that is installed needs a signature, but those that come with
+    /// the host.
+    pub trusted_keys: TrustedKeys,
 }
 
 impl Default for Options {
@@ -69,6 +72,7 @@ impl Default for Options {
             lease: Duration::from_secs(10),
             breaker_failures_max: 5,
             breaker_cooldown: Duration::from_secs(30),
+            trusted_keys: TrustedKeys::default(),
         }
     }
 }

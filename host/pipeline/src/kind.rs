@@ -14,7 +14,7 @@ pub enum Kind {
     Conflict,
     /// A component failed, or is none.
     Plugin,
-    /// Stored bytes are not what was written.
+    /// Bytes are not what was written, or not what was asked or vouched for.
     Integrity,
     /// Another process has the store open.
     InUse,
@@ -59,7 +59,7 @@ const KINDS: [(Kind, &[&str]); 8] = [
         ],
     ),
     (Kind::NotFound, &["dropped", "missing_dependency", "not_found", "unknown_component"]),
-    (Kind::Conflict, &["conflict", "diverged", "lease_lost"]),
+    (Kind::Conflict, &["conflict", "diverged", "lease_lost", "needed"]),
     (
         Kind::Plugin,
         &[
@@ -78,7 +78,7 @@ const KINDS: [(Kind, &[&str]); 8] = [
             "plugin_trap",
         ],
     ),
-    (Kind::Integrity, &["integrity", "missing_blob", "too_large"]),
+    (Kind::Integrity, &["digest_mismatch", "integrity", "missing_blob", "too_large", "untrusted"]),
     (Kind::InUse, &["store_in_use"]),
     (Kind::Unavailable, &["refused", "unavailable"]),
     (Kind::Interrupted, &["interrupted"]),

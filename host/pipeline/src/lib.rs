@@ -52,7 +52,10 @@ pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
 pub use maintain::{RebuildReport, Rebuilt};
-pub use plugins::{Binding, Inspected, POLICY_BINDING, check_config};
+pub use plugins::{
+    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
+    TrustedKeys, Users, check_config,
+};
 pub use policy::entropy_bits_per_byte;
 pub use progress::{Event, Progress};
 pub use question::SearchMode;

@@ -118,9 +118,14 @@ impl Floret {
         let binding = version.dependencies.iter().find(|dependency| dependency.role == "binding");
         let binding = self.committed(&binding.ok_or_else(|| Error::not_found("its binding"))?.on).await?;
         let component = self.component(&plugin).await?;
-        let gate = Arc::default();
-        let bound =
-            crate::plugins::Bound { component, plugin, binding, config: serde_json::Map::new(), gate };
+        let bound = crate::plugins::Bound {
+            component,
+            plugin,
+            binding,
+            config: serde_json::Map::new(),
+            gate: Arc::default(),
+            fallback: None,
+        };
         let job = Job {
             key: &version.key,
             inputs: &inputs,

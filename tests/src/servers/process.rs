@@ -47,7 +47,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Start a program of `target/venv/bin` and wait until its port accepts connections.
+    /// Start a program of `target/venv/bin`, or one by its whole path, and wait until its port accepts connections.
     ///
     /// # Panics
     /// If the program is not installed or does not start.

@@ -60,7 +60,7 @@ pub(super) async fn policy(story: &mut Story<'_>, texts: &[Text]) -> Result<()> 
 }
 
 async fn bind(story: &Story<'_>, component: &str) -> Result<()> {
-    let binding = Binding::new(component, Map::new());
+    let binding = Binding::new(component);
     story.host.plugin_bind(POLICY_BINDING, binding).await?;
     Ok(())
 }

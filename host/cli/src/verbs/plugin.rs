@@ -8,11 +8,14 @@ mod limit;
 mod list;
 mod new;
 mod project;
+mod remove;
 mod reset;
+mod rollback;
 mod swap;
 mod templates;
 mod test;
 mod toolchain;
+mod unbind;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -23,10 +26,12 @@ use crate::run::Context;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Install(install::Install),
-    /// List the installed components, and what they are bound to.
-    List,
+    List(list::List),
     Inspect(inspect::Inspect),
     Bind(bind::Bind),
+    Unbind(unbind::Unbind),
+    Rollback(rollback::Rollback),
+    Remove(remove::Remove),
     Reset(reset::Reset),
     New(new::Args),
     Build(build::Args),
@@ -36,9 +41,12 @@ pub(crate) enum Verb {
 pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
     match verb {
         Verb::Install(args) => install::run(args, context).await,
-        Verb::List => list::run(context).await,
+        Verb::List(args) => list::run(args, context).await,
         Verb::Inspect(args) => inspect::run(args, context).await,
         Verb::Bind(args) => bind::run(args, context).await,
+        Verb::Unbind(args) => unbind::run(args, context).await,
+        Verb::Rollback(args) => rollback::run(args, context).await,
+        Verb::Remove(args) => remove::run(args, context).await,
         Verb::Reset(args) => reset::run(args, context).await,
         Verb::New(args) => new::run(args, context),
         Verb::Build(args) => build::run(args, context).await,

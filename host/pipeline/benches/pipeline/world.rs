@@ -113,6 +113,6 @@ pub async fn corpora(host: &Floret, nodes: impl Iterator<Item = (String, String)
 /// Have the default policy compress contents of a million bytes and more by zstd at this level; by itself it takes 9.
 pub async fn compress_large_contents(host: &Floret, level: i32) {
     let config = [("large_level".to_owned(), level.into())].into_iter().collect();
-    let binding = Binding::new("policy-default", config);
+    let binding = Binding::configured("policy-default", config);
     host.plugin_bind(POLICY_BINDING, binding).await.expect("bound");
 }

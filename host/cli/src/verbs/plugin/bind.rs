@@ -5,15 +5,16 @@ use floret_pipeline::Binding;
 use serde_json::Value;
 
 use super::limit::{Limit, limits};
-use super::swap::tell;
+use super::swap::{Swap, plan, tell};
 use crate::given;
 use crate::run::Context;
 
 /// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), or to policy.
+/// What was built by the one before is rebuilt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   floret plugin bind policy policy-archive
-  floret plugin bind semantic semantic-ngram --set quantization=int8 --cascade
+  floret plugin bind semantic semantic-ngram --set quantization=int8
   floret plugin bind corpus my-builder --limit memory_bytes_max=64MiB --limit call_timeout=30s")]
 pub(crate) struct Bind {
     /// literature, corpus, trie, semantic, policy, or a type of your own.
@@ -31,9 +32,8 @@ pub(crate) struct Bind {
     /// `output_bytes_max`, `log_bytes_max`, `instances_max`.
     #[arg(long = "limit", value_name = "NAME=AMOUNT")]
     limits: Vec<Limit>,
-    /// Rebuild what is bound to it.
-    #[arg(long)]
-    cascade: bool,
+    #[command(flatten)]
+    swap: Swap,
 }
 
 pub(super) async fn run(args: Bind, context: &mut Context) -> Result<()> {
@@ -41,9 +41,16 @@ pub(super) async fn run(args: Bind, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, bars| {
             let limits = limits(&args.limits);
-            let binding = Binding { limits, ..Binding::new(args.component.clone(), config) };
+            let binding = Binding { limits, ..Binding::configured(args.component.clone(), config) };
+            if args.swap.plan {
+                let key = host.plugin_check_binding(&args.id, &binding).await?;
+                let bound = host.bindings().await?;
+                let is_new = !bound.iter().any(|(id, it, _)| *id == args.id && *it == binding);
+                let what = format!("{} bound to {}", args.component, args.id);
+                return plan(host, &key, &what, is_new, out).await;
+            }
             let saved = host.plugin_bind(&args.id, binding).await?;
-            tell(host, &saved, args.cascade, out, bars).await
+            tell(host, &saved, args.swap, out, bars).await
         })
         .await
 }

@@ -1,40 +1,55 @@
-use std::path::PathBuf;
-
 use anyhow::Result;
-use floret_pipeline::Inspected;
-use serde_json::Value;
+use floret_pipeline::{Inspected, Users};
+use serde_json::{Value, json};
 
-use crate::given;
-use crate::out::{Cell, Out, Table, Tone, bytes};
+use crate::out::{Cell, Out, Table, Tone, bytes, plural};
 use crate::run::Context;
+use crate::source::{self, Source};
 
-/// Show a component: an installed one by its name, or a file, without installing it.
+/// Show a component: an installed one by its name, or one from wherever it can be installed from, without installing it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Inspect {
-    /// Name of an installed component, or a .wasm file.
-    #[arg(value_name = "NAME|FILE")]
-    what: String,
+    /// Name of an installed component, a .wasm file, oci://… or oci-layout:….
+    #[arg(value_name = "NAME|SOURCE", value_parser = source::parse)]
+    what: Source,
 }
 
 pub(super) async fn run(args: Inspect, context: &mut Context) -> Result<()> {
-    let file = PathBuf::from(&args.what);
-    let from_file = if file.is_file() { Some(given::read(&file)?) } else { None };
+    let name = match &args.what {
+        Source::File(path) if !path.is_file() && path.as_os_str() != "-" => path.to_str().map(str::to_owned),
+        _ => None,
+    };
+    let fetched = match name {
+        Some(_) => None,
+        None => {
+            let config = &context.settings.config;
+            let bar = context.bars.bar(None, "fetching");
+            let fetched = args.what.fetch(&config.plugins, config.limits.component_bytes_max.0).await;
+            bar.finish_and_clear();
+            Some(fetched?)
+        }
+    };
     context
         .with_host(async |host, out, bars| {
-            let component = match from_file {
-                Some(component) => component,
-                None => host.plugin_bytes(&args.what).await?,
+            let (component, users) = match (fetched, &name) {
+                (Some(fetched), _) => (fetched.bytes, None),
+                (None, name) => {
+                    let name = name.as_deref().unwrap_or_default();
+                    (host.plugin_bytes(name).await?, Some(host.plugin_users(name).await?))
+                }
             };
             let bar = bars.bar(None, "compiling");
             let inspected = host.plugin_inspect(component).await;
             bar.finish_and_clear();
             let inspected = inspected?;
-            out.show(&inspected, |out| show(out, &inspected))
+            let mut document = serde_json::to_value(&inspected)?;
+            document["users"] = json!(users);
+            out.show(&document, |out| show(out, &inspected, users.as_ref()))
         })
         .await
 }
 
-fn show(out: &mut Out, component: &Inspected) -> Result<()> {
+fn show(out: &mut Out, component: &Inspected, users: Option<&Users>) -> Result<()> {
     let mut table = Table::new(&["", ""]);
     let mut add =
         |name: &str, text: String| table.row(vec![Cell::text(name).tone(Tone::Name), Cell::text(text)]);
@@ -47,6 +62,32 @@ fn show(out: &mut Out, component: &Inspected) -> Result<()> {
     add("makes", component.output_media_type.clone());
     add("imports", component.imports.join(", "));
     add("exports", component.exports.join(", "));
+    let written = &component.metadata;
+    for (name, text) in [
+        ("authors", &written.authors),
+        ("licence", &written.licenses),
+        ("source", &written.source),
+        ("homepage", &written.homepage),
+        ("revision", &written.revision),
+        ("description", &written.description),
+    ] {
+        if let Some(text) = text {
+            add(name, text.clone());
+        }
+    }
+    for (name, values) in &written.producers {
+        add(name, values.join(", "));
+    }
+    let limits: Vec<String> =
+        component.limits.iter().map(|(name, limit)| format!("{name} {limit}")).collect();
+    add("limits", limits.join(", "));
+    if let Some(users) = users {
+        add("bound to", users.bindings.join(", "));
+        let built = users.latest_versions.iter().map(|(name, built)| format!("{built} {name}"));
+        let of_types = built.collect::<Vec<_>>().join(", ");
+        let count = plural(users.latest_versions_count(), "latest version");
+        add("built", if of_types.is_empty() { count } else { format!("{count}: {of_types}") });
+    }
     out.table(&table)?;
     let properties = component.config_schema.get("properties").and_then(Value::as_object);
     let mut table = Table::new(&["configuration", "type", "default", "meaning"]);

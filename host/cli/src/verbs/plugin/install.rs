@@ -1,36 +1,73 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use floret_model::Digest;
+use floret_pipeline::InstallRequest;
 
-use super::swap::tell;
-use crate::given;
+use super::swap::{Swap, plan, tell};
 use crate::run::Context;
+use crate::source::{self, Source};
 
-/// Install a component, or a new version of one.
+/// Install a component, or a new version of one, and rebuild what it builds.
 ///
-/// It is compiled and checked first: nothing is installed that does not load. What it builds is rebuilt when you say so,
-/// with --cascade or later with `floret cascade`.
+/// It is compiled and checked first: nothing is installed that does not load. Where plugins.trusted_keys are configured,
+/// it needs a signature by one of them.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  floret plugin install trie.wasm
+  floret plugin install oci://ghcr.io/acme/trie:1.2.0 --digest sha256:9f86d0…
+  floret plugin install oci://ghcr.io/acme/trie@sha256:2c26b4… --signature trie.wasm.minisig
+  floret plugin install oci-layout:downloads/trie:1.2.0 --plan")]
 pub(crate) struct Install {
-    /// The component, a .wasm file; - is standard input.
-    file: PathBuf,
+    /// A .wasm file, - for standard input, oci://HOST/REPOSITORY[:TAG][@sha256:MANIFEST], or
+    /// oci-layout:FOLDER[:TAG][@sha256:MANIFEST].
+    #[arg(value_name = "SOURCE", value_parser = source::parse)]
+    source: Source,
     /// Install it under another name than it gives itself.
     #[arg(long)]
     name: Option<String>,
-    /// Rebuild what the component builds.
-    #[arg(long)]
-    cascade: bool,
+    /// What its bytes must have, sha256:HEX; of a manifest in a registry, write @sha256:HEX behind the source.
+    #[arg(long, value_name = "DIGEST", value_parser = source::digest)]
+    digest: Option<Digest>,
+    /// A minisign signature of its bytes; SOURCE.minisig beside a file, unless named.
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    #[command(flatten)]
+    swap: Swap,
 }
 
 pub(super) async fn run(args: Install, context: &mut Context) -> Result<()> {
-    let component = given::read(&args.file)?;
+    let config = &context.settings.config;
+    // Nobody needs a signature that nothing is held against, unless it was named.
+    let signature = match config.plugins.trusted_keys.is_empty() && args.signature.is_none() {
+        true => None,
+        false => args.source.signature(args.signature.as_deref())?,
+    };
+    let bar = context.bars.bar(None, "fetching");
+    let fetched = args.source.fetch(&config.plugins, config.limits.component_bytes_max.0).await;
+    bar.finish_and_clear();
+    let fetched = fetched?;
+    let request = InstallRequest {
+        name: args.name,
+        bytes: fetched.bytes,
+        digest: args.digest,
+        signature,
+        source: Some(fetched.source),
+    };
     context
         .with_host(async |host, out, bars| {
             let bar = bars.bar(None, "compiling");
-            let saved = host.plugin_install(args.name.as_deref(), component).await;
+            if args.swap.plan {
+                let checked = host.plugin_check(&request).await;
+                bar.finish_and_clear();
+                let checked = checked?;
+                let it = &checked.metadata;
+                let what = format!("{} {}, {}", it.component_name, it.component_version, it.contract);
+                return plan(host, &checked.key, &what, checked.is_new, out).await;
+            }
+            let saved = host.plugin_install_from(request).await;
             bar.finish_and_clear();
-            let saved = saved?;
-            tell(host, &saved, args.cascade, out, bars).await
+            tell(host, &saved?, args.swap, out, bars).await
         })
         .await
 }

@@ -1,27 +1,46 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use floret_model::TypedMetadata;
-use floret_pipeline::Breaker;
+use floret_model::{PluginMetadata, TypedMetadata, Version};
+use floret_pipeline::{BindingState, Breaker};
 use serde_json::{Value, json};
 
 use crate::open::built_in_digest;
 use crate::out::{Cell, Table, Tone};
 use crate::run::Context;
 
-pub(super) async fn run(context: &mut Context) -> Result<()> {
+/// Of the digest of a manifest, as people see it.
+const DIGITS_SHOWN: usize = 12;
+
+/// List the installed components, and what they are bound to.
+#[derive(Debug, clap::Args)]
+pub(crate) struct List {
+    /// Those that were removed, too.
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, _| {
-            let plugins = host.plugins().await?;
+            let plugins = match args.all {
+                true => host.plugins_with_removed().await?,
+                false => host.plugins().await?,
+            };
             let bindings = host.bindings().await?;
             let breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
+            let states = host.binding_states().await?;
+            let state = |id: &str| states.iter().find(|state| state.id == id);
             let document: Vec<Value> = plugins
                 .iter()
                 .map(|version| {
                     let name = version.key.resource_id.as_str();
                     let bound = bindings.iter().filter(|(_, binding, _)| binding.component == name);
                     let bound = bound.map(|(id, binding, _)| {
-                        let mut shown = json!({"type": id, "config": binding.config});
+                        let in_use = state(id).and_then(|state| state.component.as_ref());
+                        let problem = state(id).and_then(|state| state.problem.as_ref());
+                        let mut shown =
+                            json!({"type": id, "config": binding.config, "in_use": in_use, "problem": problem});
                         if !binding.limits.is_empty() {
                             shown["limits"] = json!(binding.limits);
                         }
@@ -49,26 +68,48 @@ pub(super) async fn run(context: &mut Context) -> Result<()> {
                     let name = version.key.resource_id.as_str();
                     let bound = bindings.iter().filter(|(_, binding, _)| binding.component == name);
                     let bound: Vec<&str> = bound.map(|(id, ..)| id.as_str()).collect();
-                    let shipped = built_in_digest(name) == Some(version.data_hash);
                     table.row(vec![
                         Cell::text(name).tone(Tone::Name),
                         Cell::either(format!("@{}", version.seq), version.seq),
                         Cell::text(&plugin.component_version),
                         Cell::text(&plugin.contract),
                         Cell::bytes(version.content_location.size_bytes),
-                        Cell::text(if shipped { "floret" } else { "a file" }).tone(Tone::Faint),
+                        from(version, plugin),
                         if bound.is_empty() { Cell::none() } else { Cell::text(bound.join(", ")) },
                     ]);
                 }
-                out.table(&table)?;
-                for (id, breaker) in &breakers {
-                    out.aside(&format!(
-                        "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
-                        breaker.failures, breaker.last_error,
-                    ))?;
-                }
-                Ok(())
-            })
+                out.table(&table)
+            })?;
+            for BindingState { id, component, problem, .. } in &states {
+                let Some(problem) = problem else { continue };
+                let instead = match component {
+                    Some(used) => format!("{used} is used instead; `floret plugin rollback` makes that the newest"),
+                    None => "nothing can be built for it".to_owned(),
+                };
+                out.note(&format!("{id}: {problem}; {instead}"));
+            }
+            for (id, breaker) in &breakers {
+                out.note(&format!(
+                    "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
+                    breaker.failures, breaker.last_error,
+                ));
+            }
+            Ok(())
         })
         .await
+}
+
+/// Where a component is from.
+fn from(version: &Version, plugin: &PluginMetadata) -> Cell {
+    if plugin.removed {
+        return Cell::text("removed").tone(Tone::Bad);
+    }
+    let shipped = built_in_digest(version.key.resource_id.as_str()) == Some(version.data_hash);
+    let from = if shipped { "floret" } else { plugin.source.as_deref().unwrap_or("a file") };
+    let signed = plugin.signature.as_ref().map(|it| format!(", signed by {}", it.key_id)).unwrap_or_default();
+    let short = match from.split_once("@sha256:") {
+        Some((place, digest)) => format!("{place}@{}", digest.chars().take(DIGITS_SHOWN).collect::<String>()),
+        None => from.to_owned(),
+    };
+    Cell::either(format!("{short}{signed}"), format!("{from}{signed}")).tone(Tone::Faint)
 }
