@@ -328,7 +328,8 @@ fn a_swap_rebuilds_at_once_or_later_or_is_only_planned() {
     let back = cli.run(&["--json", "plugin", "rollback", "trie", "--plan"]).ok().json();
     assert_eq!((back["would_change"].clone(), seq(&cli, "plugins:binding/trie")), (json!(true), 2));
     cli.run(&["plugin", "rollback", "trie"]).ok();
-    assert_eq!((seq(&cli, "plugins:binding/trie"), seq(&cli, "trie/c")), (3, 3));
+    // What was built before the failure has this very recipe.
+    assert_eq!((seq(&cli, "plugins:binding/trie"), seq(&cli, "trie/c")), (3, 2));
     cli.verify();
 }
 
