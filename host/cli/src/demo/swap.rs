@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use floret_model::{Codec, ResourceKey, Version};
 use floret_pipeline::{Binding, POLICY_BINDING, Selector};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::Story;
 use super::build::told;

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     fn site(stage: &'static str) -> Site {
-        Site { component: "x@0.1.0".into(), contract: None, stage }
+        Site { component: "x@0.1.0".into(), contract: None, stage: stage.into() }
     }
 
     fn drawn(world: &mut World, len: usize) -> Vec<u8> {
