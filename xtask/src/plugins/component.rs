@@ -7,8 +7,12 @@ use wit_component::{ComponentEncoder, DecodedWasm};
 const IMPORTS: [&str; 3] = ["floret:types/io@0.1.0", "floret:types/log@0.1.0", "floret:types/types@0.1.0"];
 
 /// What a component may export: one contract's interface.
-const EXPORTS: [&str; 3] =
-    ["floret:corpus/builder@0.1.0", "floret:index/builder@0.1.0", "floret:policy/compression@0.1.0"];
+const EXPORTS: [&str; 4] = [
+    "floret:corpus/builder@0.1.0",
+    "floret:index/builder@0.1.0",
+    "floret:policy/compression@0.1.0",
+    "floret:policy/retention@0.2.0",
+];
 
 /// Make a component.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>> {
