@@ -4,12 +4,14 @@
 mod corpus;
 mod index;
 mod policy;
+mod retention;
 
 use std::fmt;
 
 pub use corpus::corpus;
 pub use index::index;
 pub use policy::policy;
+pub use retention::retention;
 
 use crate::{Component, ContractKind, Error};
 
@@ -45,6 +47,7 @@ pub async fn check(component: &Component, config: &str) -> Vec<Finding> {
         ContractKind::Corpus => corpus(component, config).await,
         ContractKind::Index => index(component, config).await,
         ContractKind::Policy => policy(component, config).await,
+        ContractKind::Retention => retention(component, config).await,
     }
 }
 

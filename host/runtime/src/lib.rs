@@ -28,6 +28,7 @@ mod job;
 mod limits;
 mod outline;
 mod pace;
+mod retain;
 mod runtime;
 mod searcher;
 mod sink;
@@ -36,7 +37,8 @@ mod stopped;
 pub use component::{Built, Component};
 pub use contract::{
     CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,
-    PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
+    PolicyProfile, Query, RetentionSubject, RetentionVerdict, StatisticValue, TextStatistics, VersionFacts,
+    WORD_BYTES_MAX,
 };
 pub use corpus_check::check_corpus;
 pub use error::{Error, Site, Traces, TrapKind};

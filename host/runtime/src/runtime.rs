@@ -11,6 +11,7 @@ use crate::compiled::CompiledDir;
 use crate::component::{Bound, Component, Loaded};
 use crate::contract::{
     Contract, ContractKind, corpus_v0_1 as corpus, index_v0_1 as index, policy_v0_1 as policy,
+    retention_v0_2 as retention,
 };
 use crate::describe;
 use crate::engine::{EngineKind, Engines, profile};
@@ -148,6 +149,9 @@ impl Shared {
             },
             ContractKind::Policy => {
                 Bound::Policy(policy::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
+            }
+            ContractKind::Retention => {
+                Bound::Retention(retention::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
             }
         };
         let site = Site { contract: Some(contract.clone()), ..Site::unnamed(digest, "describe") };
