@@ -44,12 +44,13 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: [Shipped; 5] = [
+const SHIPPED: [Shipped; 6] = [
     shipped!("corpus-text", &["literature", "corpus"]),
     shipped!("trie-fst", &["trie"]),
     shipped!("semantic-ngram", &["semantic"]),
     shipped!("policy-default", &["policy"]),
     shipped!("policy-archive", &[]),
+    shipped!("retention-default", &[]),
 ];
 
 /// Open the host in its data folder, which is made if it is missing.

@@ -51,6 +51,7 @@ impl Error {
             Error::UnknownNamespace { .. } => is("unknown_namespace", Kind::Invalid),
             Error::UnknownType { .. } => is("unknown_type", Kind::Invalid),
             Error::UnknownComponent { .. } => is("unknown_component", Kind::NotFound),
+            Error::Quarantined(_) => is("quarantined", Kind::Plugin),
             Error::InvalidConfig { .. } => is("invalid_config", Kind::Invalid),
             Error::Cascade(failed) => is("cascade_failed", failed.first.classify().kind),
             Error::Interrupted => is("interrupted", Kind::Interrupted),

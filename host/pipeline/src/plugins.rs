@@ -21,6 +21,7 @@ use std::collections::HashMap;
 
 use crate::host::BuiltIn;
 use crate::lease::milliseconds;
+use crate::retention::RETENTION_BINDING;
 use crate::save::{SaveRequest, Saved};
 use crate::{Content, Error, Floret, Freshness, Selector};
 
@@ -148,21 +149,23 @@ impl Floret {
         self.content(&version).await
     }
 
-    /// Bind a component to a resource type, to `literature` (its statistics) or to `policy`. The same binding
+    /// Bind a component to a resource type, to `literature` (its statistics), to `policy` or to `retention`. The same binding
     /// again is no new version. What it builds is not rebuilt here.
     ///
     /// # Errors
-    /// [`Error::UnknownComponent`], [`Error::InvalidConfig`], or a contract that does not fit.
+    /// [`Error::UnknownComponent`], [`Error::Quarantined`], [`Error::InvalidConfig`], or a contract that does not fit.
     pub async fn plugin_bind(&self, id: &str, binding: Binding) -> Result<Saved, Error> {
         let wanted = contract_for(id)?;
         let plugin = self.plugin_version(&binding.component).await?;
+        self.check_not_quarantined(&plugin).await?;
         let component = self.component(&plugin).await?;
         if component.contract().kind != wanted {
             return Err(Error::invalid(format!(
-                "{} has the contract {}, and a binding for {id} needs {}",
+                "{} has the contract {}, and a binding for {id} needs {}/{}",
                 binding.component,
                 component.contract(),
                 wanted.package(),
+                wanted.interface(),
             )));
         }
         check_config(&component, &Value::Object(binding.config.clone()))?;
@@ -195,7 +198,7 @@ impl Floret {
         self.all_of(ResourceType::plugin()).await
     }
 
-    async fn all_of(&self, resource_type: ResourceType) -> Result<Vec<Arc<Version>>, Error> {
+    pub(crate) async fn all_of(&self, resource_type: ResourceType) -> Result<Vec<Arc<Version>>, Error> {
         let query = ListQuery {
             namespace: Some(Namespace::plugins()),
             resource_type: Some(resource_type),
@@ -229,6 +232,7 @@ impl Floret {
         };
         let Binding { component, config } = parse_binding(&binding.content, &binding.version)?;
         let plugin = self.plugin_version(&component).await?;
+        self.check_not_quarantined(&plugin).await?;
         let component = self.component(&plugin).await?;
         check_config(&component, &Value::Object(config.clone()))?;
         let bound = Arc::new(Bound { component, plugin, binding: Arc::clone(&binding.version), config });
@@ -249,7 +253,7 @@ impl Floret {
         Ok(component)
     }
 
-    async fn plugin_version(&self, name: &str) -> Result<Arc<Version>, Error> {
+    pub(crate) async fn plugin_version(&self, name: &str) -> Result<Arc<Version>, Error> {
         let key = plugin_key(ResourceType::plugin(), name)?;
         match self.latest(&key).await {
             Err(Error::NotFound { .. }) => {
@@ -334,15 +338,15 @@ fn is_replaced(installed: &str, ours: &semver::Version, shared: bool) -> bool {
 }
 
 /// Types that the host itself makes, so that nothing can be bound to them.
-const NOT_BOUND: [&str; 4] = ["dictionary", "search", "plugin", "binding"];
+const NOT_BOUND: [&str; 5] = ["dictionary", "search", "plugin", "binding", "quarantine"];
 
 pub(crate) fn contract_for(id: &str) -> Result<ContractKind, Error> {
     match id {
         POLICY_BINDING => Ok(ContractKind::Policy),
+        RETENTION_BINDING => Ok(ContractKind::Retention),
         "literature" | "corpus" => Ok(ContractKind::Corpus),
         _ if NOT_BOUND.contains(&id) => {
-            let message =
-                "the host itself makes that type; bind literature, corpus, policy or a type of index";
+            let message = "the host itself makes that type; bind literature, corpus, policy, retention or a type of index";
             Err(Error::invalid(format!("nothing can be bound to {id:?}: {message}")))
         }
         _ => {

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Subcommand;
-use floret_model::{ResourceType, TypedMetadata};
+use floret_model::{ResourceType, TypedMetadata, Version};
 use floret_pipeline::{Binding, Floret, Inspected, Saved};
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::open::built_in_digest;
 use crate::out::{Cell, Out, Table, Tone, bytes, plural};
 use crate::report;
 use crate::run::Context;
+use crate::verbs::release;
 use crate::work::Bars;
 
 /// Install components, bind them to what they build, look at them.
@@ -21,6 +22,7 @@ pub(crate) enum Verb {
     List,
     Inspect(Inspect),
     Bind(Bind),
+    Release(release::Args),
 }
 
 /// Install a component, or a new version of one.
@@ -47,13 +49,14 @@ pub(crate) struct Inspect {
     what: String,
 }
 
-/// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), or to policy.
+/// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), to policy
+/// (compression), or to retention (what cleanup keeps).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   floret plugin bind policy policy-archive
   floret plugin bind semantic semantic-ngram --set quantization=int8 --cascade")]
 pub(crate) struct Bind {
-    /// literature, corpus, trie, semantic, policy, or a type of your own.
+    /// literature, corpus, trie, semantic, policy, retention, or a type of your own.
     #[arg(value_name = "TYPE")]
     id: String,
     /// Name of an installed component.
@@ -75,6 +78,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::List => list(context).await,
         Verb::Inspect(args) => inspect(args, context).await,
         Verb::Bind(args) => bind(args, context).await,
+        Verb::Release(args) => release::run(args, context).await,
     }
 }
 
@@ -151,6 +155,9 @@ async fn list(context: &mut Context) -> Result<()> {
         .with_host(async |host, out, _| {
             let plugins = host.plugins().await?;
             let bindings = host.bindings().await?;
+            let quarantines = host.quarantines(false).await?;
+            let quarantined =
+                |version: &Version| quarantines.iter().find(|one| one.digest == version.data_hash);
             let document: Vec<Value> = plugins
                 .iter()
                 .map(|version| {
@@ -165,6 +172,7 @@ async fn list(context: &mut Context) -> Result<()> {
                         "size_bytes": version.content_location.size_bytes,
                         "metadata": version.metadata.typed,
                         "bindings": bound,
+                        "quarantine": quarantined(version),
                     })
                 })
                 .collect();
@@ -178,16 +186,28 @@ async fn list(context: &mut Context) -> Result<()> {
                     let bound: Vec<&str> = bound.map(|(id, ..)| id.as_str()).collect();
                     let shipped = built_in_digest(name) == Some(version.data_hash);
                     table.row(vec![
-                        Cell::text(name).tone(Tone::Name),
+                        Cell::text(name).tone(if quarantined(version).is_some() {
+                            Tone::Bad
+                        } else {
+                            Tone::Name
+                        }),
                         Cell::either(format!("@{}", version.seq), version.seq),
                         Cell::text(&plugin.component_version),
                         Cell::text(&plugin.contract),
                         Cell::bytes(version.content_location.size_bytes),
                         Cell::text(if shipped { "floret" } else { "a file" }).tone(Tone::Faint),
-                        if bound.is_empty() { Cell::none() } else { Cell::text(bound.join(", ")) },
+                        match (quarantined(version), &bound[..]) {
+                            (Some(_), _) => Cell::text("quarantined").tone(Tone::Bad),
+                            (None, []) => Cell::none(),
+                            (None, bound) => Cell::text(bound.join(", ")),
+                        },
                     ]);
                 }
-                out.table(&table)
+                out.table(&table)?;
+                for one in &quarantines {
+                    out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
+                }
+                Ok(())
             })
         })
         .await
