@@ -6,7 +6,8 @@ use floret_runtime::{Component, Limits, Runtime, RuntimeConfig, conformance};
 use floret_tests::cli::Cli;
 use floret_tests::{compiled_dir, component, guest, repository};
 
-const BUILT_IN: [&str; 5] = ["corpus-text", "trie-fst", "semantic-ngram", "policy-default", "policy-archive"];
+const BUILT_IN: [&str; 6] =
+    ["corpus-text", "trie-fst", "semantic-ngram", "policy-default", "policy-archive", "retention-default"];
 
 async fn load(bytes: bytes::Bytes) -> Arc<Component> {
     let config = RuntimeConfig { compiled_dir: Some(compiled_dir()), limits: Limits::default() };
@@ -42,7 +43,7 @@ async fn every_built_in_component_keeps_its_contract() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_suites_find_those_that_do_not() {
-    for name in ["misbehave", "misbehave-index"] {
+    for name in ["misbehave", "misbehave-index", "misbehave-retention"] {
         let component = load(guest(name).unwrap()).await;
         let findings = conformance::check(&component, "{}").await;
         assert!(findings.iter().any(|one| !one.passed()), "{name} passed every check");
@@ -55,7 +56,10 @@ fn no_built_in_component_imports_anything_of_wasi() {
     for name in BUILT_IN {
         let inspected = cli.run(&["--json", "plugin", "inspect", name]).ok().json();
         let imports = inspected["imports"].as_array().unwrap();
-        assert!(!imports.is_empty() || name.starts_with("policy"), "{name}: {imports:?}");
+        assert!(
+            !imports.is_empty() || name.starts_with("policy") || name.starts_with("retention"),
+            "{name}: {imports:?}"
+        );
         for import in imports {
             assert!(import.as_str().unwrap().starts_with("floret:types/"), "{name} imports {import}");
         }

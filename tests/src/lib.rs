@@ -142,6 +142,7 @@ pub fn built_ins() -> Result<Vec<BuiltIn>> {
         built_in("semantic-ngram", &["semantic"])?,
         built_in("policy-default", &["policy"])?,
         built_in("policy-archive", &[])?,
+        built_in("retention-default", &[])?,
     ])
 }
 

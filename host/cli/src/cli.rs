@@ -8,7 +8,7 @@ use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
 use crate::verbs::{
     build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health,
-    list, log, plan, plugin, save, search, serve, verify, why,
+    list, log, plan, plugin, policy, save, search, serve, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.
@@ -72,6 +72,8 @@ pub(crate) enum Verb {
     Search(search::Args),
     #[command(subcommand)]
     Plugin(plugin::Verb),
+    #[command(subcommand)]
+    Policy(policy::Verb),
     Serve(serve::Args),
     #[command(subcommand)]
     Cache(cache::Verb),

@@ -106,6 +106,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Why(args) => verbs::why::run(args, context).await,
         Verb::Search(args) => verbs::search::run(args, context).await,
         Verb::Plugin(verb) => verbs::plugin::run(verb, context).await,
+        Verb::Policy(verb) => verbs::policy::run(verb, context).await,
         Verb::Cache(verb) => verbs::cache::run(verb, context).await,
         Verb::Cleanup(args) => verbs::cleanup::run(args, context).await,
         Verb::Copy(args) => verbs::copy::run(args, context).await,

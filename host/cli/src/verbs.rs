@@ -17,6 +17,8 @@ pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod plan;
 pub(crate) mod plugin;
+pub(crate) mod policy;
+pub(crate) mod release;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod serve;

@@ -22,12 +22,13 @@ macro_rules! shipped {
     };
 }
 
-const SHIPPED: [Shipped; 5] = [
+const SHIPPED: [Shipped; 6] = [
     shipped!("corpus-text", &["literature", "corpus"]),
     shipped!("trie-fst", &["trie"]),
     shipped!("semantic-ngram", &["semantic"]),
     shipped!("policy-default", &["policy"]),
     shipped!("policy-archive", &[]),
+    shipped!("retention-default", &[]),
 ];
 
 /// The components in the program, each with what it is bound to unless somebody binds something else.

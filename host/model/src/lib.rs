@@ -26,6 +26,8 @@ pub use metadata::{
 };
 pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepReason, StepReport};
 pub use recipe::{Memo, Recipe};
-pub use spec::{BuildRecord, BuildSpec, ComponentRef, PolicyDecision, RecordedInput, SpecInput};
+pub use spec::{
+    BuildRecord, BuildSpec, ComponentRef, PolicyDecision, PolicyQuestion, RecordedInput, SpecInput,
+};
 pub use time::TimestampMs;
 pub use version::{Bump, Dependency, Version, VersionInfo};

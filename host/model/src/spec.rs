@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Digest, ResourceKey, VersionRef};
+use crate::{Codec, Digest, ResourceKey, VersionRef};
 
 /// How a derived resource is built: which inputs, and what its configuration adds to its binding's. Which
 /// component does it is the binding's business, so that a swap needs no change here.
@@ -81,4 +81,35 @@ pub struct PolicyDecision {
     pub reason: String,
     /// Entropy of the sample that it was shown, in bits a byte.
     pub entropy_bits_per_byte: f32,
+    /// Everything else that is needed to ask again, and the choice. Absent in records of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<PolicyQuestion>,
+}
+
+/// What a policy was asked about a content, and what it chose.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct PolicyQuestion {
+    /// The version of the component.
+    pub component: VersionRef,
+    /// Its configuration.
+    pub config: Map<String, Value>,
+    /// Length of the raw bytes.
+    pub size_bytes: u64,
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Type of the resource.
+    pub resource_type: String,
+    /// Media type as the policy was told it: empty for what a builder made.
+    pub media_type: String,
+    /// What its builder counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<u64>,
+    /// Metadata fields that were `true`, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// The codec that it chose. The bytes may be stored otherwise: contents that were there already are not stored
+    /// anew, and small ones get low levels only.
+    pub codec: Codec,
+    /// Whether it advised to try a difference from an earlier version.
+    pub delta: bool,
 }

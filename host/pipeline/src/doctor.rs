@@ -176,7 +176,10 @@ fn fits(
     let wanted = contract_for(id).map_err(|error| error.to_string())?;
     let contract = component.contract();
     if contract.kind != wanted {
-        return Err(format!("{name} has the contract {contract}, and {} is needed", wanted.package()));
+        let (interface, package) = (wanted.interface(), wanted.package());
+        return Err(format!(
+            "{name} has the contract {contract}, and {package} is needed, with the interface {interface}"
+        ));
     }
     check_config(component, &Value::Object(binding.config.clone())).map_err(|error| error.to_string())
 }

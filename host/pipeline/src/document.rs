@@ -67,6 +67,8 @@ pub struct VersionEntry {
     pub dropped_at: Option<String>,
     /// With which publish it became visible.
     pub publish_id: String,
+    /// How its codec was chosen; absent where no policy was asked.
+    pub policy: Option<PolicyDecision>,
 }
 
 impl VersionEntry {
@@ -85,6 +87,7 @@ impl VersionEntry {
             tags: version.tags.iter().cloned().collect(),
             dropped_at: version.dropped_at.map(|at| at.to_string()),
             publish_id: version.publish_id.clone(),
+            policy: version.policy.clone(),
         }
     }
 }

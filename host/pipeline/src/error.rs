@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use floret_model::{CascadeReport, Digest, KeyError, Namespace, ResourceKey, Seq, UnknownName, VersionRef};
 
+use crate::Quarantine;
+
 /// Why the host could not do something; variants by what the caller should do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +62,12 @@ pub enum Error {
         /// What is installed.
         known: Vec<String>,
     },
+    /// A component that made other bytes than it had made before: it is not used until somebody releases it.
+    #[error(
+        "{0}; install a mended component, bind another one, or lift it: `floret plugin release {name}`",
+        name = .0.plugin.key.resource_id
+    )]
+    Quarantined(Box<Quarantine>),
     /// A configuration that its component's schema refuses.
     #[error("the configuration of {component} does not fit its schema: {}", problems.join("; "))]
     InvalidConfig {
@@ -164,6 +172,7 @@ floret_model::error_codes!(Error {
     DigestMismatch => "digest_mismatch",
     Untrusted => "untrusted",
     Needed => "needed",
+    Quarantined => "quarantined",
     Interrupted => "interrupted",
     BreakerOpen => "plugin_breaker_open",
 } through { Plugin, Store, Cache });

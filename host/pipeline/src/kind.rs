@@ -76,6 +76,7 @@ const KINDS: [(Kind, &[&str]); 8] = [
             "plugin_several_contracts",
             "plugin_too_large",
             "plugin_trap",
+            "quarantined",
         ],
     ),
     (Kind::Integrity, &["digest_mismatch", "integrity", "missing_blob", "too_large", "untrusted"]),

@@ -24,6 +24,7 @@ use std::collections::HashMap;
 
 use crate::bounds::BindingLimits;
 use crate::breaker::{BREAKER_TYPE, Gate};
+use crate::retention::RETENTION_BINDING;
 use crate::save::{SaveRequest, Saved};
 use crate::{Content, Error, Floret};
 
@@ -121,11 +122,11 @@ impl Floret {
         self.runtime.limits().component_bytes_max
     }
 
-    /// Bind a component to a resource type, to `literature` (its statistics) or to `policy`. The same binding
+    /// Bind a component to a resource type, to `literature` (its statistics), to `policy` or to `retention`. The same binding
     /// again is no new version. What it builds is not rebuilt here: see [`cascade`](Self::cascade).
     ///
     /// # Errors
-    /// [`Error::UnknownComponent`], [`Error::InvalidConfig`], or a contract that does not fit.
+    /// [`Error::UnknownComponent`], [`Error::Quarantined`], [`Error::InvalidConfig`], or a contract that does not fit.
     pub async fn plugin_bind(&self, id: &str, binding: Binding) -> Result<Saved, Error> {
         let key = self.plugin_check_binding(id, &binding).await?;
         let metadata = BindingMetadata { component: binding.component.clone(), removed: false };
@@ -141,6 +142,7 @@ impl Floret {
     pub async fn plugin_check_binding(&self, id: &str, binding: &Binding) -> Result<ResourceKey, Error> {
         contract_for(id)?;
         let plugin = self.plugin_version(&binding.component).await?;
+        self.check_not_quarantined(&plugin).await?;
         let component = self.component(&plugin).await?;
         check_contract(id, &binding.component, &component)?;
         check_config(&component, &Value::Object(binding.config.clone()))?;
@@ -183,7 +185,7 @@ impl Floret {
         self.all_of(ResourceType::plugin()).await
     }
 
-    async fn all_of(&self, resource_type: ResourceType) -> Result<Vec<Arc<Version>>, Error> {
+    pub(crate) async fn all_of(&self, resource_type: ResourceType) -> Result<Vec<Arc<Version>>, Error> {
         let query = ListQuery {
             namespace: Some(Namespace::plugins()),
             resource_type: Some(resource_type),
@@ -233,15 +235,15 @@ pub(crate) fn is_removed(version: &Version) -> bool {
 }
 
 /// Types that the host itself makes, so that nothing can be bound to them.
-const NOT_BOUND: [&str; 5] = ["dictionary", "search", "plugin", "binding", BREAKER_TYPE];
+const NOT_BOUND: [&str; 6] = ["dictionary", "search", "plugin", "binding", "quarantine", BREAKER_TYPE];
 
 pub(crate) fn contract_for(id: &str) -> Result<ContractKind, Error> {
     match id {
         POLICY_BINDING => Ok(ContractKind::Policy),
+        RETENTION_BINDING => Ok(ContractKind::Retention),
         "literature" | "corpus" => Ok(ContractKind::Corpus),
         _ if NOT_BOUND.contains(&id) => {
-            let message =
-                "the host itself makes that type; bind literature, corpus, policy or a type of index";
+            let message = "the host itself makes that type; bind literature, corpus, policy, retention or a type of index";
             Err(Error::invalid(format!("nothing can be bound to {id:?}: {message}")))
         }
         _ => {
@@ -259,8 +261,9 @@ pub(crate) fn check_contract(id: &str, name: &str, component: &Component) -> Res
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "{name} has the contract {contract}, and a binding for {id} needs {}",
-        wanted.package()
+        "{name} has the contract {contract}, and a binding for {id} needs {}/{}",
+        wanted.package(),
+        wanted.interface()
     )))
 }
 

@@ -1,6 +1,8 @@
 //! Asking the policy component how to store contents.
 
-use floret_model::{Codec, CompressionType, Metadata, Namespace, PolicyDecision, ResourceKey};
+use floret_model::{
+    Codec, CompressionType, Metadata, Namespace, PolicyDecision, PolicyQuestion, ResourceKey,
+};
 use floret_runtime::{Choice, PolicyProfile};
 use serde_json::Map;
 
@@ -44,18 +46,29 @@ impl Floret {
         let config = bound.config_with(&Map::new())?.to_string();
         let profiles: Vec<PolicyProfile> = facts.iter().map(|fact| profile(fact)).collect();
         let choices = self.guarded(&bound, bound.component.choose(&profiles, &config)).await?;
-        let description = bound.component.description();
-        let policy = format!("{}@{}", description.name, description.version);
-        let decide = |(choice, profile): (Choice, &PolicyProfile)| {
+        let policy = bound.component.label();
+        let decide = |(choice, profile): (Choice, PolicyProfile)| {
             let decision = PolicyDecision {
                 policy: policy.clone(),
                 digest: bound.component.digest(),
                 reason: choice.reason,
                 entropy_bits_per_byte: profile.entropy_bits_per_byte,
+                asked: Some(PolicyQuestion {
+                    component: bound.plugin.reference(),
+                    config: bound.config.clone(),
+                    size_bytes: profile.size_bytes,
+                    namespace: profile.namespace,
+                    resource_type: profile.resource_type,
+                    media_type: profile.media_type,
+                    items: profile.items,
+                    flags: profile.flags,
+                    codec: choice.codec,
+                    delta: choice.delta,
+                }),
             };
             (choice.codec, Some(decision))
         };
-        Ok(choices.into_iter().zip(&profiles).map(decide).collect())
+        Ok(choices.into_iter().zip(profiles).map(decide).collect())
     }
 }
 

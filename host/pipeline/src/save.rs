@@ -17,6 +17,7 @@ use serde_json::Map;
 use crate::content::{Held, is_short};
 use crate::plugins::POLICY_BINDING;
 use crate::policy::{Decision, Facts, SAMPLE_BYTES};
+use crate::retention::RETENTION_BINDING;
 use crate::{Cached, Content, Error, Floret};
 
 /// Dictionary entries stay inline (M9) up to this; larger ones are stored as blobs.
@@ -186,7 +187,8 @@ impl Floret {
             "search" => "use `floret build`",
             _ => {
                 let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
-                let bound: Vec<String> = ids.filter(|id| id != POLICY_BINDING).collect();
+                let bound: Vec<String> =
+                    ids.filter(|id| ![POLICY_BINDING, RETENTION_BINDING].contains(&id.as_str())).collect();
                 if !bound.iter().any(|id| id == name) {
                     let extra = self.options.extra_types.iter().map(ToString::to_string);
                     let known = ResourceType::BUILT_IN.iter().map(ToString::to_string).chain(extra);
@@ -351,7 +353,7 @@ fn hash(mut request: SaveRequest) -> Result<(Hashed, Content), Error> {
 }
 
 /// The finest compressions are too slow for an async worker thread; small contents gain nothing by them.
-fn inline_codec(codec: Codec) -> Codec {
+pub(crate) fn inline_codec(codec: Codec) -> Codec {
     Codec { level: codec.level.min(3), ..codec }
 }
 

@@ -1,6 +1,8 @@
 //! Why a resource was rebuilt, or was not, and whether it would be now.
 
-use floret_model::{BuildRecord, CascadeReport, Digest, ResourceKey, StepReport, VersionRef};
+use floret_model::{
+    BuildRecord, CascadeReport, Codec, Digest, PolicyDecision, ResourceKey, StepReport, VersionRef,
+};
 use serde::Serialize;
 
 use crate::{Error, Floret, Selector};
@@ -15,6 +17,11 @@ pub struct Why {
     pub version: VersionRef,
     /// How it was built; absent for what people save.
     pub build: Option<BuildRecord>,
+    /// How its bytes are stored.
+    pub stored_as: Codec,
+    /// Which policy chose that, what it was asked and what it said; absent for what was stored before, and for components
+    /// and bindings.
+    pub policy: Option<PolicyDecision>,
     /// Its step in the last cascades that had one, newest first, each with the cascade's id.
     pub steps: Vec<(String, StepReport)>,
     /// Inputs whose latest version is not the one that it was built from.
@@ -61,9 +68,12 @@ impl Floret {
                 content_differs: used != Some(latest.data_hash),
             });
         }
+        let location = &version.content_location;
         Ok(Why {
             version: version.reference(),
             build: version.build.clone(),
+            stored_as: Codec { compression: location.compression, level: location.compression_level },
+            policy: version.policy.clone(),
             steps: reports.into_iter().filter_map(step).collect(),
             newer_inputs,
         })

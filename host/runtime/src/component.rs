@@ -8,8 +8,9 @@ use wasmtime::Engine;
 
 use crate::answers;
 use crate::contract::{
-    Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, StatisticValue,
-    TextStatistics, corpus_v0_1 as corpus, index, policy_v0_1 as policy,
+    Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, RetentionSubject,
+    RetentionVerdict, StatisticValue, TextStatistics, VersionFacts, corpus_v0_1 as corpus, index,
+    policy_v0_1 as policy, retention_v0_2 as retention,
 };
 use crate::decide::{self, Deciders};
 use crate::error::{Error, Site, Traces};
@@ -18,6 +19,7 @@ use crate::instance::Job;
 use crate::job::BuilderJob;
 use crate::limits::{LimitKind, Limits};
 use crate::parts;
+use crate::retain;
 use crate::runtime::Shared;
 use crate::searcher::Searcher;
 
@@ -74,6 +76,7 @@ pub(crate) enum Bound {
     Corpus(corpus::Pre<Job>),
     Index { build: index::Pre, query: index::Pre },
     Policy(policy::Pre<Job>),
+    Retention(retention::Pre<Job>),
 }
 
 impl Bound {
@@ -82,6 +85,7 @@ impl Bound {
             Self::Corpus(_) => ContractKind::Corpus,
             Self::Index { .. } => ContractKind::Index,
             Self::Policy(_) => ContractKind::Policy,
+            Self::Retention(_) => ContractKind::Retention,
         }
     }
 
@@ -91,6 +95,7 @@ impl Bound {
             Self::Corpus(pre) => pre.engine(),
             Self::Index { build, .. } => build.engine(),
             Self::Policy(pre) => pre.engine(),
+            Self::Retention(pre) => pre.engine(),
         }
     }
 }
@@ -229,6 +234,21 @@ impl Component {
     pub async fn choose(&self, profiles: &[PolicyProfile], config: &str) -> Result<Vec<Choice>, Error> {
         decide::choose(&self.loaded, profiles, config).await
     }
+
+    /// Judge the versions of one resource, newest first: a verdict for each, in their order. In a fresh instance, on a
+    /// thread that may block, within [`Limits::query_timeout`](crate::Limits::query_timeout).
+    ///
+    /// # Errors
+    /// As [`build_corpus`](Self::build_corpus); [`Error::Malformed`] for another number of verdicts than of versions,
+    /// or a reason that is empty or has more than 256 bytes.
+    pub async fn keep(
+        &self,
+        subject: RetentionSubject,
+        versions: Vec<VersionFacts>,
+        config: &str,
+    ) -> Result<Vec<RetentionVerdict>, Error> {
+        retain::keep(&self.loaded, subject, versions, config).await
+    }
 }
 
 impl Loaded {
@@ -259,6 +279,13 @@ impl Loaded {
         match &self.bound {
             Bound::Policy(pre) => Ok(pre),
             _ => Err(self.wrong_contract(ContractKind::Policy)),
+        }
+    }
+
+    pub(crate) fn retention(&self) -> Result<&retention::Pre<Job>, Error> {
+        match &self.bound {
+            Bound::Retention(pre) => Ok(pre),
+            _ => Err(self.wrong_contract(ContractKind::Retention)),
         }
     }
 

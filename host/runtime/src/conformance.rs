@@ -5,6 +5,7 @@ mod author;
 mod corpus;
 mod index;
 mod policy;
+mod retention;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ pub use author::{Given, Measure, author};
 pub use corpus::corpus;
 pub use index::index;
 pub use policy::policy;
+pub use retention::retention;
 
 use crate::{Component, ContractKind, Error};
 
@@ -50,6 +52,7 @@ pub async fn check(component: &Component, config: &str) -> Vec<Finding> {
         ContractKind::Corpus => corpus(component, config).await,
         ContractKind::Index => index(component, config).await,
         ContractKind::Policy => policy(component, config).await,
+        ContractKind::Retention => retention(component, config).await,
     }
 }
 

@@ -6,6 +6,7 @@ pub mod index;
 pub mod index_v0_1;
 pub mod index_v0_2;
 pub mod policy_v0_1;
+pub mod retention_v0_2;
 pub mod types_v0_1;
 
 use std::fmt;
@@ -34,18 +35,20 @@ pub enum ContractKind {
     Index,
     /// How contents are stored.
     Policy,
+    /// Which versions stay.
+    Retention,
 }
 
 impl ContractKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Corpus, Self::Index, Self::Policy];
+    pub const ALL: [Self; 4] = [Self::Corpus, Self::Index, Self::Policy, Self::Retention];
 
     /// The WIT package without its version, e.g. `floret:index`.
     pub fn package(self) -> &'static str {
         match self {
             Self::Corpus => "floret:corpus",
             Self::Index => "floret:index",
-            Self::Policy => "floret:policy",
+            Self::Policy | Self::Retention => "floret:policy",
         }
     }
 
@@ -54,6 +57,7 @@ impl ContractKind {
         match self {
             Self::Corpus | Self::Index => "builder",
             Self::Policy => "compression",
+            Self::Retention => "retention",
         }
     }
 }
@@ -73,6 +77,7 @@ impl Contract {
         let minors: &[u64] = match kind {
             ContractKind::Corpus | ContractKind::Policy => &[1],
             ContractKind::Index => &[1, 2],
+            ContractKind::Retention => &[2],
         };
         minors.iter().map(|minor| Self { kind, version: Version::new(0, *minor, 0) }).collect()
     }
@@ -267,6 +272,51 @@ pub struct Choice {
     /// Whether to try a difference from an earlier version.
     pub delta: bool,
     /// Why; at most 256 bytes.
+    pub reason: String,
+}
+
+/// What a retention policy is told of a resource.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetentionSubject {
+    /// Namespace of the resource.
+    pub namespace: String,
+    /// Type of the resource.
+    pub resource_type: String,
+    /// Id of the resource.
+    pub id: String,
+    /// How often any of its versions was read.
+    pub access_count: u64,
+    /// How long ago it was read last, in milliseconds.
+    pub last_access_age_ms: Option<u64>,
+}
+
+/// What a retention policy is told of a version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VersionFacts {
+    /// Its place in the log.
+    pub seq: u64,
+    /// Its semantic version.
+    pub semantic_version: String,
+    /// How long ago it was published, in milliseconds.
+    pub age_ms: u64,
+    /// Length of the raw bytes.
+    pub size_bytes: u64,
+    /// Length of the bytes as stored.
+    pub stored_bytes: u64,
+    /// Its tags, sorted.
+    pub tags: Vec<String>,
+    /// Whether it is the latest version.
+    pub latest: bool,
+    /// Whether a version that is not dropped was made from it.
+    pub referenced: bool,
+}
+
+/// What a retention policy says of a version.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetentionVerdict {
+    /// Whether it stays.
+    pub keep: bool,
+    /// Why; 1 to 256 bytes.
     pub reason: String,
 }
 

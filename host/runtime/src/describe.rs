@@ -9,6 +9,7 @@ use crate::component::Bound;
 use crate::contract::types_v0_1::types;
 use crate::contract::{
     CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index, policy_v0_1 as policy,
+    retention_v0_2 as retention,
 };
 use crate::error::{Error, Site};
 use crate::instance::{Deadline, Job, store};
@@ -39,6 +40,7 @@ pub(crate) fn describe(
         Bound::Corpus(pre) => corpus::describe(pre, &mut store).map(|told| (told, Vec::new())),
         Bound::Index { build, .. } => index::describe(build, &mut store),
         Bound::Policy(pre) => policy::describe(pre, &mut store).map(|told| (told, Vec::new())),
+        Bound::Retention(pre) => retention::describe(pre, &mut store).map(|told| (told, Vec::new())),
     };
     let (told, modes) = answer.map_err(|error| stopped(&error, site, limits, store.data_mut()))?;
     let malformed = |text| Error::Malformed { at: Box::new(site.clone()), text };
@@ -75,13 +77,13 @@ fn check_description(told: types::Description, kind: ContractKind) -> Result<Des
     let fits = match kind {
         ContractKind::Corpus => media_type == CORPUS_MEDIA_TYPE,
         ContractKind::Index => media_type.contains('/') && !media_type.contains(char::is_control),
-        ContractKind::Policy => media_type.is_empty(),
+        ContractKind::Policy | ContractKind::Retention => media_type.is_empty(),
     };
     if !fits {
         let expected = match kind {
             ContractKind::Corpus => CORPUS_MEDIA_TYPE,
             ContractKind::Index => "a media type with its version",
-            ContractKind::Policy => "nothing, since a policy writes nothing",
+            ContractKind::Policy | ContractKind::Retention => "nothing, since a policy writes nothing",
         };
         return Err(format!("the output media type is {media_type:?}: expected {expected}"));
     }

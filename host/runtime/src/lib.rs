@@ -32,6 +32,7 @@ mod limits;
 mod outline;
 mod pace;
 mod parts;
+mod retain;
 mod runtime;
 mod searcher;
 mod sink;
@@ -42,7 +43,8 @@ pub use bounds::Bounds;
 pub use component::{Built, Component, IndexStatistics};
 pub use contract::{
     CORPUS_MEDIA_TYPE, Choice, Contract, ContractKind, CorpusStatistics, Description, HITS_MAX, Hit, Mode,
-    PARTS_MAX, PolicyProfile, Query, StatisticValue, TextStatistics, WORD_BYTES_MAX,
+    PARTS_MAX, PolicyProfile, Query, RetentionSubject, RetentionVerdict, StatisticValue, TextStatistics,
+    VersionFacts, WORD_BYTES_MAX,
 };
 pub use corpus_check::check_corpus;
 pub use custom::{Called, CustomComponent, CustomContract, Hosted};

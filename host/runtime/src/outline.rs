@@ -125,7 +125,7 @@ impl Outline {
     ) -> Result<(), Error> {
         let offered: &[&str] = match contract.kind {
             ContractKind::Corpus | ContractKind::Index => &["types", "io", "log"],
-            ContractKind::Policy => &["types", "log"],
+            ContractKind::Policy | ContractKind::Retention => &["types", "log"],
         };
         let allowed = |name: &String| {
             offered.iter().any(|interface| {
@@ -187,6 +187,9 @@ mod tests {
         check(&both, &[], "several contracts (floret:index/builder@0.1.0, floret:index/builder@0.2.0)");
         check(&["run", "floret:policy/compression@0.1.0"], &[types], "floret:policy@0.1.0");
         check(&["floret:policy/compression@0.1.0"], &[io], "imports floret:types/io@0.1.0");
+        check(&["floret:policy/retention@0.2.0"], &[types], "floret:policy@0.2.0");
+        check(&["floret:policy/retention@0.1.0"], &[], "this host speaks floret:policy@0.2.0");
+        check(&["floret:policy/compression@0.2.0"], &[], "this host speaks floret:policy@0.1.0");
         check(&["floret:corpus/builder@0.2.0"], &[], "exports floret:corpus/builder@0.2.0");
         check(&["floret:corpus/builder@0.1.0-rc.1"], &[], "this host speaks floret:corpus@0.1.0");
         check(&["wasi:cli/run@0.2.0"], &[], "it exports wasi:cli/run@0.2.0");

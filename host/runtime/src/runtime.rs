@@ -9,7 +9,9 @@ use wasmtime::component::Component as Compiled;
 
 use crate::compiled::CompiledDir;
 use crate::component::{Bound, Component, Loaded};
-use crate::contract::{Contract, ContractKind, corpus_v0_1 as corpus, index, policy_v0_1 as policy};
+use crate::contract::{
+    Contract, ContractKind, corpus_v0_1 as corpus, index, policy_v0_1 as policy, retention_v0_2 as retention,
+};
 use crate::describe;
 use crate::engine::{EngineKind, Engines, profile};
 use crate::error::{Error, Site, Traces};
@@ -161,6 +163,9 @@ impl Shared {
             },
             ContractKind::Policy => {
                 Bound::Policy(policy::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
+            }
+            ContractKind::Retention => {
+                Bound::Retention(retention::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
             }
         };
         let site = Site { contract: Some(contract.clone()), ..Site::unnamed(digest, "describe") };

@@ -34,6 +34,9 @@ pub use gc::{SweepReport, sweep};
 pub use objects::{
     Objects, ObjectsOptions, check_objects, install_crypto, local_folder, local_objects, open_objects,
 };
-pub use retention::{CleanupReport, KeepReason, Kept, LogEntry, Retained, RetentionPolicy, cleanup, retain};
+pub use retention::{
+    CleanupReport, Judge, Judged, Judgement, KeepReason, Kept, KnownVersion, LogEntry, Retained,
+    RetentionPolicy, cleanup, cleanup_judged, retain,
+};
 pub use spool::{SpoolReader, Spooled};
 pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

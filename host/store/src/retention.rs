@@ -1,15 +1,20 @@
 //! Which versions to keep, and the pass that applies it.
 
+mod judge;
+mod logs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use floret_model::{ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef};
+use floret_model::{ResourceType, Seq, TimestampMs, Version, VersionRef};
 use serde::{Deserialize, Serialize};
 
 use crate::gc::{ERRORS_MAX, SweepReport, sweep};
 use crate::{BlobStore, Catalog, Error};
 
-/// Versions read at once.
-const PAGE_ROWS: usize = 512;
+use judge::Court;
+pub use judge::{Judge, Judged, Judgement, KnownVersion};
+use logs::Logs;
+
 /// Versions dropped in one write, so that nobody waits long behind it: some 10 ms.
 const DROP_MAX: usize = 256;
 /// Kept versions that a report names; more are only counted.
@@ -65,6 +70,10 @@ pub enum KeepReason {
     Tagged,
     /// A version that stays was made from it.
     Referenced,
+    /// The retention policy says so.
+    Policy,
+    /// The retention policy did not answer, or not as it should.
+    Unjudged,
 }
 
 /// What retention needs to know of a version.
@@ -153,6 +162,12 @@ pub struct CleanupReport {
     pub kept_by_reason: BTreeMap<KeepReason, u64>,
     /// Those that stay for a tag or a reference; at most 1000.
     pub kept: Vec<Kept>,
+    /// The retention policy that was asked, as `name@version`; absent where none is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// What the retention policy said; at most 10,000.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<Judged>,
     /// Builds forgotten; 0 in a dry run.
     pub memos_forgotten: u64,
     /// What the sweep did. A dry run's does not know of the versions above.
@@ -175,9 +190,29 @@ pub async fn cleanup(
     grace_ms: u64,
     dry_run: bool,
 ) -> Result<CleanupReport, Error> {
+    cleanup_judged(catalog, blobs, policy, None, now, grace_ms, dry_run).await
+}
+
+/// As [`cleanup`], but where there is a judge, it says which versions stay, but for components and bindings. What the
+/// catalog and tags protect stays whatever it says. Of a resource for which it has no good answer nothing is dropped, and
+/// the report says so; after several of those in a row it is asked no more.
+///
+/// # Errors
+/// As [`cleanup`].
+pub async fn cleanup_judged(
+    catalog: &dyn Catalog,
+    blobs: &BlobStore,
+    policy: &RetentionPolicy,
+    judge: Option<&Judge<'_>>,
+    now: TimestampMs,
+    grace_ms: u64,
+    dry_run: bool,
+) -> Result<CleanupReport, Error> {
     let mut report = CleanupReport { dry_run, ..CleanupReport::default() };
-    let candidates = candidates(catalog, policy, now, &mut report).await?;
+    let mut court = judge.map(|judge| Court::new(catalog, judge));
+    let candidates = candidates(catalog, policy, court.as_mut(), now, &mut report).await?;
     let referenced = referenced(catalog, &candidates).await?;
+    judge::overrule(&mut report.judged, &referenced);
     for version in candidates.difference(&referenced) {
         report.dropped.push(version.clone());
     }
@@ -223,49 +258,31 @@ fn keep(report: &mut CleanupReport, version: VersionRef, reason: KeepReason) {
 async fn candidates(
     catalog: &dyn Catalog,
     policy: &RetentionPolicy,
+    mut court: Option<&mut Court<'_, '_>>,
     now: TimestampMs,
     report: &mut CleanupReport,
 ) -> Result<BTreeSet<VersionRef>, Error> {
     let mut found = BTreeSet::new();
-    let mut log: Option<(ResourceKey, Vec<LogEntry>)> = None;
-    let mut after: Option<VersionRef> = None;
-    loop {
-        let page = catalog.scan(after.as_ref(), PAGE_ROWS).await?;
-        for version in &page {
-            report.examined += u64::from(version.dropped_at.is_none());
-            let entry = LogEntry::of(version, now, false);
-            match &mut log {
-                Some((key, entries)) if *key == version.key => entries.push(entry),
-                _ => {
-                    let done = log.replace((version.key.clone(), vec![entry]));
-                    finish(policy, done, report, &mut found);
-                }
+    let mut logs = Logs::new(catalog, now, court.is_some());
+    while let Some((key, log)) = logs.next().await? {
+        report.examined += log.iter().filter(|known| !known.entry.dropped).count() as u64;
+        let retained = match &mut court {
+            Some(court) if Court::judges(&key) => court.retain(&key, log, report).await?,
+            _ => {
+                let entries: Vec<LogEntry> = log.into_iter().map(|known| known.entry).collect();
+                retain(policy.newest_of(&key.resource_type), &entries)
             }
+        };
+        let reference = |seq| VersionRef { key: key.clone(), seq };
+        for (seq, reason) in retained.kept {
+            keep(report, reference(seq), reason);
         }
-        match page.last() {
-            Some(last) => after = Some(last.reference()),
-            None => break,
-        }
+        found.extend(retained.droppable.into_iter().map(reference));
     }
-    finish(policy, log, report, &mut found);
+    if let Some(court) = court {
+        court.close(report);
+    }
     Ok(found)
-}
-
-fn finish(
-    policy: &RetentionPolicy,
-    log: Option<(ResourceKey, Vec<LogEntry>)>,
-    report: &mut CleanupReport,
-    found: &mut BTreeSet<VersionRef>,
-) {
-    let Some((key, entries)) = log else {
-        return;
-    };
-    let reference = |seq| VersionRef { key: key.clone(), seq };
-    let retained = retain(policy.newest_of(&key.resource_type), &entries);
-    for (seq, reason) in retained.kept {
-        keep(report, reference(seq), reason);
-    }
-    found.extend(retained.droppable.into_iter().map(reference));
 }
 
 /// Candidates that something which stays was made from, directly or through other candidates.

@@ -55,3 +55,9 @@ contract!(
     "floret:policy/policy-component@0.1.0",
     [types "floret:types/types@0.1.0", log "floret:types/log@0.1.0"]
 );
+contract!(
+    retention,
+    "../../wit/policy-0.2",
+    "floret:policy/retention-component@0.2.0",
+    [types "floret:types/types@0.1.0", log "floret:types/log@0.1.0"]
+);

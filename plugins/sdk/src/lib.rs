@@ -1,8 +1,8 @@
 //! Write Floret components in Rust.
 //!
-//! A component implements one contract: [`corpus::CorpusBuilder`], [`index::IndexBuilder`] or
-//! [`policy::CompressionPolicy`], and is exported with [`export_corpus!`], [`export_index!`] or
-//! [`export_policy!`]. What it reads and writes are [`Input`] and [`Output`]; both have a form in memory, so
+//! A component implements one contract: [`corpus::CorpusBuilder`], [`index::IndexBuilder`],
+//! [`policy::CompressionPolicy`] or [`retention::RetentionPolicy`], and is exported with [`export_corpus!`],
+//! [`export_index!`], [`export_policy!`] or [`export_retention!`]. What it reads and writes are [`Input`] and [`Output`]; both have a form in memory, so
 //! that the whole of a component is tested natively with `cargo test`.
 //!
 //! A component is a pure function: the host links nothing but `floret:types`, so there is no clock, no
@@ -62,6 +62,7 @@ pub mod index;
 mod io;
 pub mod log;
 pub mod policy;
+pub mod retention;
 #[cfg(feature = "text")]
 pub mod text;
 

@@ -10,8 +10,12 @@ const IMPORTS: [&str; 3] = ["floret:types/io@0.1.0", "floret:types/log@0.1.0", "
 const PROBE: &str = "wasi-probe";
 
 /// What a component may export: one contract's interface.
-const EXPORTS: [&str; 3] =
-    ["floret:corpus/builder@0.1.0", "floret:index/builder@0.2.0", "floret:policy/compression@0.1.0"];
+const EXPORTS: [&str; 4] = [
+    "floret:corpus/builder@0.1.0",
+    "floret:index/builder@0.2.0",
+    "floret:policy/compression@0.1.0",
+    "floret:policy/retention@0.2.0",
+];
 
 /// Make a component.
 pub fn encode(module: &[u8]) -> Result<Vec<u8>> {

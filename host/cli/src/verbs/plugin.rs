@@ -8,6 +8,7 @@ mod limit;
 mod list;
 mod new;
 mod project;
+mod release;
 mod remove;
 mod reset;
 mod rollback;
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Rollback(rollback::Rollback),
     Remove(remove::Remove),
     Reset(reset::Reset),
+    Release(release::Args),
     New(new::Args),
     Build(build::Args),
     Test(test::Args),
@@ -48,6 +50,7 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Rollback(args) => rollback::run(args, context).await,
         Verb::Remove(args) => remove::run(args, context).await,
         Verb::Reset(args) => reset::run(args, context).await,
+        Verb::Release(args) => release::run(args, context).await,
         Verb::New(args) => new::run(args, context),
         Verb::Build(args) => build::run(args, context).await,
         Verb::Test(args) => test::run(args, context).await,

@@ -1,9 +1,10 @@
 use anyhow::{Result, anyhow};
-use floret_pipeline::RebuildReport;
+use floret_pipeline::{RebuildReport, Sample, Sampling};
 use floret_store::{VerifyOptions, VerifyReport};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::open::session;
 use crate::out::{Cell, Out, Table, Tone, bytes, count, plural};
 use crate::run::Context;
 
@@ -16,11 +17,23 @@ pub(crate) struct Args {
     #[arg(long)]
     no_rehash: bool,
     /// Also build again every version that a component built, from its recorded inputs, and compare.
+    ///
+    /// A component whose output differs from what is stored is put into quarantine: nothing is built with it until `floret
+    /// plugin release`.
     #[arg(long)]
     rebuild: bool,
+    /// Build again only a part: a share such as 5%, or a count such as 100, drawn by chance.
+    #[arg(long, value_name = "SHARE|COUNT", requires = "rebuild")]
+    sample: Option<Sample>,
+    /// Draw the same part as the run that showed this seed [default: another one each time].
+    #[arg(long, requires = "sample")]
+    seed: Option<u64>,
 }
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
+    // 32 bits, so that every reader of JSON keeps all of its digits.
+    let seed = args.seed.unwrap_or_else(|| session() & u64::from(u32::MAX));
+    let sampling = args.sample.map_or_else(Sampling::default, |sample| Sampling { sample, seed });
     context
         .with_host(async |host, out, bars| {
             let bar = bars.bar(None, "verifying");
@@ -30,8 +43,13 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             let rebuilt = match args.rebuild {
                 false => None,
                 true => {
-                    let bar = bars.bar(None, "building again");
-                    let rebuilt = host.verify_rebuild().await;
+                    let bar = bars.bar(Some(0), "building again");
+                    let drawn = bar.clone();
+                    let progress = move |done, of| {
+                        drawn.set_length(of);
+                        drawn.set_position(done);
+                    };
+                    let rebuilt = host.verify_rebuild_of(sampling, &progress).await;
                     bar.finish_and_clear();
                     Some(rebuilt?)
                 }
@@ -105,6 +123,9 @@ fn again(out: &mut Out, report: &RebuildReport) -> Result<()> {
             Cell::digest(&rebuilt.got),
         ]);
     }
+    for one in &report.quarantined {
+        out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
+    }
     for (version, reason) in &report.skipped {
         table.row(vec![
             Cell::text("skipped").tone(Tone::Notable),
@@ -117,7 +138,12 @@ fn again(out: &mut Out, report: &RebuildReport) -> Result<()> {
     let differing = report.mismatches().count();
     let equal = report.rebuilt.len() - differing;
     let sentence = format!(
-        "built again: {} equal byte for byte, {} differ, {} skipped",
+        "built again{}: {} equal byte for byte, {} differ, {} skipped",
+        match report.sampling {
+            Sampling { sample: Sample::All, .. } => String::new(),
+            Sampling { sample, seed } =>
+                format!(", a sample of {sample} out of {} with --seed {seed}", count(report.eligible)),
+        },
         count(equal as u64),
         count(differing as u64),
         count(report.skipped.len() as u64),

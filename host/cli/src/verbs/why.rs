@@ -2,7 +2,7 @@ use anyhow::Result;
 use floret_model::{Fate, ResourceKey, StepReport};
 use floret_pipeline::Why;
 
-use crate::out::{Cell, Out, Table, Tone, milliseconds};
+use crate::out::{Cell, Out, Table, Tone, bytes, milliseconds, plural};
 use crate::report;
 use crate::run::Context;
 
@@ -20,6 +20,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             let why = host.why(&args.key).await?;
             out.show(&why, |out| {
                 built(out, &why)?;
+                stored(out, &why)?;
                 steps(out, &why)?;
                 newer(out, &why)
             })
@@ -52,6 +53,30 @@ fn built(out: &mut Out, why: &Why) -> Result<()> {
         out.table(&table)?;
     }
     out.aside(&format!("  config {}, recipe {}", build.config, build.recipe.short()))
+}
+
+/// How its bytes are stored, and what the policy that said so was asked.
+fn stored(out: &mut Out, why: &Why) -> Result<()> {
+    let Some(policy) = &why.policy else { return Ok(()) };
+    let entropy = format!("{:.2} bits a byte", policy.entropy_bits_per_byte);
+    let Some(asked) = &policy.asked else {
+        return out.aside(&format!(
+            "  stored as {}: {} of {}, at {entropy}",
+            why.stored_as, policy.reason, policy.policy
+        ));
+    };
+    let mut told = vec![bytes(asked.size_bytes), entropy];
+    told.extend(asked.items.map(|items| plural(items, "item")));
+    told.extend(asked.flags.iter().cloned());
+    out.aside(&format!(
+        "  stored as {}: {} chose {}{} for {}: {}",
+        why.stored_as,
+        asked.component,
+        asked.codec,
+        if asked.delta { " or a difference" } else { "" },
+        told.join(", "),
+        policy.reason,
+    ))
 }
 
 fn steps(out: &mut Out, why: &Why) -> Result<()> {

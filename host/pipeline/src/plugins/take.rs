@@ -132,7 +132,7 @@ impl Floret {
                 }
                 match self.fit(id, &version, binding.clone(), plugin).await {
                     Ok(bound) => return Ok(Some(Bound { fallback: Some(why.to_string()), ..bound })),
-                    Err(error) if is_unfit(&error) => {}
+                    Err(error) if is_unfit(&error) || matches!(error, Error::Quarantined(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -147,6 +147,7 @@ impl Floret {
         Binding { component: name, config, limits }: Binding,
         plugin: Arc<Version>,
     ) -> Result<Bound, Error> {
+        self.check_not_quarantined(&plugin).await?;
         let component = limits.apply(self.component(&plugin).await?);
         check_contract(id, &name, &component)?;
         check_config(&component, &Value::Object(config.clone()))?;

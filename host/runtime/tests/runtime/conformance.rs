@@ -32,6 +32,7 @@ async fn semantic_ngram_keeps_its_contract() {
 async fn policies_keep_their_contract() {
     check("policy-default").await;
     check("policy-archive").await;
+    check("retention-default").await;
 }
 
 #[tokio::test]
@@ -39,6 +40,7 @@ async fn the_suites_find_components_that_do_not() {
     for (name, expected) in [
         ("misbehave", "FAILED: a document that is not UTF-8 is invalid-input"),
         ("misbehave-index", "FAILED: a malformed corpus is invalid-input"),
+        ("misbehave-retention", "FAILED: the latest and tagged versions are not to be dropped"),
     ] {
         let component = load(Limits::default(), name).await;
         let findings = conformance::check(&component, "{}").await;

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use floret_model::{
-    BuildRecord, BuildSpec, Bump, ComponentRef, Digest, LiteratureMetadata, Metadata, Namespace,
-    PolicyDecision, RecordedInput, ResourceKey, ResourceType, Seq, SpecInput, TimestampMs, TypedMetadata,
-    VersionRef,
+    BuildRecord, BuildSpec, Bump, Codec, ComponentRef, CompressionType, Digest, LiteratureMetadata, Metadata,
+    Namespace, PolicyDecision, PolicyQuestion, RecordedInput, ResourceKey, ResourceType, Seq, SpecInput,
+    TimestampMs, TypedMetadata, VersionRef,
 };
 use serde_json::json;
 
@@ -185,6 +185,18 @@ pub(super) fn full(key: &ResourceKey, part: &ResourceKey) -> Draft {
             digest: Digest::of(b"policy"),
             reason: "small".to_owned(),
             entropy_bits_per_byte: 4.7,
+            asked: Some(PolicyQuestion {
+                component: VersionRef { key: key.clone(), seq: Seq(2) },
+                config: serde_json::Map::from_iter([("level".to_owned(), 3.into())]),
+                size_bytes: 7,
+                namespace: "default".to_owned(),
+                resource_type: "m6-fields".to_owned(),
+                media_type: String::new(),
+                items: Some(5),
+                flags: vec!["real_time".to_owned()],
+                codec: Codec { compression: CompressionType::Zstd, level: 3 },
+                delta: true,
+            }),
         }),
         ..depending(draft(key, "\0 any bytes \u{ff}"), &[on(part, 1)])
     }

@@ -9,7 +9,8 @@ use super::swap::{Swap, plan, tell};
 use crate::given;
 use crate::run::Context;
 
-/// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), or to policy.
+/// Bind a component to what it does: to a resource type that it builds, to literature (text statistics), to policy
+/// (compression), or to retention (what cleanup keeps).
 /// What was built by the one before is rebuilt.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -17,7 +18,7 @@ use crate::run::Context;
   floret plugin bind semantic semantic-ngram --set quantization=int8
   floret plugin bind corpus my-builder --limit memory_bytes_max=64MiB --limit call_timeout=30s")]
 pub(crate) struct Bind {
-    /// literature, corpus, trie, semantic, policy, or a type of your own.
+    /// literature, corpus, trie, semantic, policy, retention, or a type of your own.
     #[arg(value_name = "TYPE")]
     id: String,
     /// Name of an installed component.

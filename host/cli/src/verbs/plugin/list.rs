@@ -30,6 +30,8 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
             let bindings = host.bindings().await?;
             let breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
             let states = host.binding_states().await?;
+            let quarantines = host.quarantines(false).await?;
+            let quarantined = |version: &Version| quarantines.iter().find(|one| one.digest == version.data_hash);
             let state = |id: &str| states.iter().find(|state| state.id == id);
             let document: Vec<Value> = plugins
                 .iter()
@@ -57,6 +59,7 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                         "size_bytes": version.content_location.size_bytes,
                         "metadata": version.metadata.typed,
                         "bindings": bound,
+                        "quarantine": quarantined(version),
                     })
                 })
                 .collect();
@@ -69,13 +72,17 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                     let bound = bindings.iter().filter(|(_, binding, _)| binding.component == name);
                     let bound: Vec<&str> = bound.map(|(id, ..)| id.as_str()).collect();
                     table.row(vec![
-                        Cell::text(name).tone(Tone::Name),
+                        Cell::text(name).tone(if quarantined(version).is_some() { Tone::Bad } else { Tone::Name }),
                         Cell::either(format!("@{}", version.seq), version.seq),
                         Cell::text(&plugin.component_version),
                         Cell::text(&plugin.contract),
                         Cell::bytes(version.content_location.size_bytes),
                         from(version, plugin),
-                        if bound.is_empty() { Cell::none() } else { Cell::text(bound.join(", ")) },
+                        match (quarantined(version), &bound[..]) {
+                            (Some(_), _) => Cell::text("quarantined").tone(Tone::Bad),
+                            (None, []) => Cell::none(),
+                            (None, bound) => Cell::text(bound.join(", ")),
+                        },
                     ]);
                 }
                 out.table(&table)
@@ -87,6 +94,9 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                     None => "nothing can be built for it".to_owned(),
                 };
                 out.note(&format!("{id}: {problem}; {instead}"));
+            }
+            for one in &quarantines {
+                out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
             }
             for (id, breaker) in &breakers {
                 out.note(&format!(
