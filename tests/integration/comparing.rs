@@ -46,7 +46,7 @@ async fn h3_a_decision_is_logged_with_all_that_is_needed_to_ask_again() {
     let folder = TempDir::new().unwrap();
     let host = open(folder.path(), Setup::default()).await.unwrap();
     let config = json!({"level": 5}).as_object().unwrap().clone();
-    let binding = Binding { component: "policy-default".to_owned(), config: config.clone() };
+    let binding = Binding::configured("policy-default", config.clone());
     host.plugin_bind(POLICY_BINDING, binding).await.unwrap();
     let mut request = SaveRequest::new(key("literature/t"), Content::Bytes("words ".repeat(5_000).into()));
     request.metadata.custom.insert("archived".to_owned(), true.into());

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use floret_pipeline::{Binding, Change, Error, Floret, Freshness, Progress, Selector};
 use floret_runtime::Query;
 use floret_tests::{Setup, assert_sound, derived, guest, key, open, save_text, small_world};
-use serde_json::{Map, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 /// `misbehave` with another text of equal length where its configuration's schema says `"object"`.
@@ -26,7 +26,7 @@ async fn a_schema_that_is_none_is_told_with_the_components_name_and_binds_nothin
     small_world(&host).await.unwrap();
     for (name, lie) in [("unknown-type", r#""objekt""#), ("number", "77777777"), ("list", "[[[[]]]]")] {
         host.plugin_install(Some(name), with_type(lie)).await.unwrap();
-        let binding = Binding { component: name.to_owned(), config: Map::new() };
+        let binding = Binding::new(name);
         let error = host.plugin_bind("corpus", binding).await.unwrap_err();
         assert!(matches!(error, Error::InvalidConfig { .. }), "{lie}: {error}");
         for word in ["misbehave 0.1.0", "its own schema is not a valid JSON Schema"] {
@@ -43,7 +43,7 @@ async fn probed(folder: &TempDir, salt: &str) -> (std::sync::Arc<Floret>, Bytes)
     let host = open(folder.path(), Setup::default()).await.unwrap();
     small_world(&host).await.unwrap();
     host.plugin_install(None, guest("wasi-probe").unwrap()).await.unwrap();
-    let binding = Binding { component: "wasi-probe".to_owned(), config: Map::new() };
+    let binding = Binding::new("wasi-probe");
     host.plugin_bind("probe", binding).await.unwrap();
     let mut build = derived("probe/x", "corpus", &["corpus/all"]);
     build.spec.config = json!({"salt": salt}).as_object().unwrap().clone();

@@ -59,7 +59,7 @@ async fn o3_a_component_that_makes_other_bytes_is_refused_until_it_is_released()
     assert_eq!(quarantine.artefact.to_string(), "trie/all@2");
     assert_eq!(quarantine.expected, Digest::of(b"what came out that day"));
     assert_quarantined(&rebuild(&host, "other words").await.unwrap_err());
-    let binding = Binding { component: "trie-fst".to_owned(), config: Default::default() };
+    let binding = Binding::new("trie-fst");
     let refused = host.plugin_bind("trie", binding.clone()).await.unwrap_err();
     assert!(matches!(refused, Error::Quarantined(_)), "{refused}");
     assert_quarantined(&refused);

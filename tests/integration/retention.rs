@@ -27,7 +27,7 @@ fn clock() -> Arc<ManualClock> {
 }
 
 async fn bind(host: &Floret, component: &str, config: Value) {
-    let binding = Binding { component: component.to_owned(), config: config.as_object().unwrap().clone() };
+    let binding = Binding::configured(component, config.as_object().unwrap().clone());
     host.plugin_bind(RETENTION_BINDING, binding).await.unwrap();
 }
 

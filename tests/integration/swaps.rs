@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn binding(component: &str, config: Value) -> Binding {
-    Binding { component: component.to_owned(), config: config.as_object().unwrap().clone() }
+    Binding::configured(component, config.as_object().unwrap().clone())
 }
 
 async fn cascade(host: &Floret, root: &str) {

@@ -18,7 +18,6 @@ pub(crate) mod log;
 pub(crate) mod plan;
 pub(crate) mod plugin;
 pub(crate) mod policy;
-pub(crate) mod release;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod serve;

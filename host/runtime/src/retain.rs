@@ -12,6 +12,7 @@ use crate::instance::{Deadline, Job, cut, store};
 use crate::job::on_query_thread;
 use crate::limits::LimitKind;
 use crate::stopped::{said, stopped};
+use crate::wasi;
 
 const REASON_BYTES_MAX: usize = 256;
 
@@ -25,11 +26,12 @@ pub(crate) async fn keep(
     let site = Arc::new(loaded.site("keep"));
     let (theirs, config) = (loaded.clone(), config.to_owned());
     on_query_thread(&loaded.shared, &site.clone(), move |cancelled| {
-        let limits = &theirs.shared.limits;
+        let limits = &theirs.limits;
         let pre = theirs.retention()?;
         let asked = versions.len();
         let deadline = Deadline::after(limits.query_timeout, LimitKind::QueryTime, Some(cancelled));
-        let job = Job::new(site.clone(), Vec::new(), limits, deadline);
+        let world = wasi::world(&theirs, &site, &config, &[]);
+        let job = Job::new(site.clone(), Vec::new(), limits, deadline).in_world(world);
         let mut store = store(pre.engine(), limits, job);
         let _ticking = theirs.shared.engines.ticker.in_flight();
         let answer = retention::keep(pre, &mut store, subject, versions, &config);

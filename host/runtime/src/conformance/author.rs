@@ -6,7 +6,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::{Finding, Outcome, ensure, finding, good};
-use crate::{CORPUS_MEDIA_TYPE, Component, ContractKind, HITS_MAX, Input, Mode, PolicyProfile, Query};
+use crate::{
+    CORPUS_MEDIA_TYPE, Component, ContractKind, HITS_MAX, Input, Mode, PolicyProfile, Query,
+    RetentionSubject, RetentionVerdict, VersionFacts,
+};
 
 /// Words of the large corpus: at 11 bytes a line and more it takes two reads of 1 MiB.
 const WORDS: usize = 100_000;
@@ -63,6 +66,33 @@ pub async fn author(component: &Component, config: &str, given: &Given) -> (Vec<
     (findings, suite.measures)
 }
 
+/// The resource that versions are judged of.
+fn subject() -> RetentionSubject {
+    RetentionSubject {
+        namespace: "default".to_owned(),
+        resource_type: "literature".to_owned(),
+        id: "walden".to_owned(),
+        access_count: 3,
+        last_access_age_ms: Some(60_000),
+    }
+}
+
+/// A log of a version a day, newest first, of the sizes of these profiles.
+fn log(profiles: &[PolicyProfile]) -> Vec<VersionFacts> {
+    let count = profiles.len() as u64;
+    let facts = |(seq, profile): (u64, &PolicyProfile)| VersionFacts {
+        seq,
+        semantic_version: format!("1.0.{}", seq - 1),
+        age_ms: (count - seq) * 86_400_000,
+        size_bytes: profile.size_bytes,
+        stored_bytes: profile.size_bytes / 2,
+        tags: Vec::new(),
+        latest: seq == count,
+        referenced: false,
+    };
+    (1..=count).rev().zip(profiles.iter().rev()).map(facts).collect()
+}
+
 struct Suite<'a> {
     component: &'a Component,
     config: &'a str,
@@ -77,7 +107,7 @@ struct Made {
 }
 
 impl Suite<'_> {
-    /// Whatever the component makes of inputs, or of profiles if it is a policy.
+    /// Whatever the component makes of inputs, or of profiles if it is a policy: for retention a version of each.
     async fn make(&self, inputs: &[Bytes], profiles: &[PolicyProfile]) -> Result<Made, String> {
         let input = |role, media_type: &str| {
             inputs.iter().map(|bytes| Input::new(role, media_type, bytes.clone())).collect::<Vec<_>>()
@@ -99,6 +129,14 @@ impl Suite<'_> {
                 let call_ms = started.elapsed().as_secs_f64() * 1e3;
                 let line = |choice: &crate::Choice| format!("{}\t{}\n", choice.codec, choice.reason);
                 let bytes = choices.iter().map(line).collect::<String>().into();
+                Made { bytes, call_ms, memory_bytes: None }
+            }
+            ContractKind::Retention => {
+                let started = Instant::now();
+                let verdicts = good(self.component.keep(subject(), log(profiles), self.config).await)?;
+                let call_ms = started.elapsed().as_secs_f64() * 1e3;
+                let line = |verdict: &RetentionVerdict| format!("{}\t{}\n", verdict.keep, verdict.reason);
+                let bytes = verdicts.iter().map(line).collect::<String>().into();
                 Made { bytes, call_ms, memory_bytes: None }
             }
         })
@@ -147,6 +185,7 @@ impl Suite<'_> {
             ContractKind::Corpus => format!("a corpus of {size_bytes} bytes of text"),
             ContractKind::Index => format!("an index of {WORDS} words ({} bytes)", one.bytes.len()),
             ContractKind::Policy => format!("{} decisions at once", profiles.len()),
+            ContractKind::Retention => format!("verdicts of {} versions", profiles.len()),
         };
         let took_ms = one.call_ms.min(two.call_ms);
         self.measures.push(Measure { what, took_ms, memory_bytes: one.memory_bytes });

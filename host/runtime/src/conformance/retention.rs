@@ -7,11 +7,11 @@ const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 pub async fn retention(component: &Component, config: &str) -> Vec<Finding> {
     let suite = Suite { component, config };
     vec![
-        finding("every version gets a verdict with a reason", suite.judges().await),
-        finding("the same question twice gets the same verdicts", suite.repeatable().await),
-        finding("the latest and tagged versions are not to be dropped", suite.protected().await),
-        finding("a resource without versions has no verdicts", suite.none().await),
-        finding("extreme facts are judged too", suite.extremes().await),
+        finding("every version gets a verdict with a reason", suite.judges()).await,
+        finding("the same question twice gets the same verdicts", suite.repeatable()).await,
+        finding("the latest and tagged versions are not to be dropped", suite.protected()).await,
+        finding("a resource without versions has no verdicts", suite.none()).await,
+        finding("extreme facts are judged too", suite.extremes()).await,
     ]
 }
 

@@ -6,6 +6,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 use super::types_v0_1::types;
 use crate::contract::{RetentionSubject, RetentionVerdict, Said, VersionFacts};
 use crate::instance::Job;
+use crate::wasi;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
@@ -31,6 +32,7 @@ use bindings::exports::floret::policy::retention;
 pub(crate) fn pre(component: &Component) -> wasmtime::Result<Pre<Job>> {
     let mut linker = Linker::new(component.engine());
     bindings::RetentionComponent::add_to_linker::<_, HasSelf<_>>(&mut linker, |job| job)?;
+    wasi::link(&mut linker, component)?;
     Pre::new(linker.instantiate_pre(component)?)
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Args {
     what: String,
 }
 
-pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
+pub(super) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, _| {
             let released = host.plugin_release(&args.what).await?;
