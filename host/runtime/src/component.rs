@@ -9,8 +9,8 @@ use wasmtime::Engine;
 use crate::answers;
 use crate::contract::{
     Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, RetentionSubject,
-    RetentionVerdict, StatisticValue, TextStatistics, VersionFacts, corpus_v0_1 as corpus, index,
-    policy_v0_1 as policy, retention_v0_2 as retention,
+    RetentionVerdict, StatisticValue, TextStatistics, VersionFacts, corpus_v0_1 as corpus, index, policy,
+    retention_v0_2 as retention,
 };
 use crate::decide::{self, Deciders};
 use crate::error::{Error, Site, Traces};
@@ -75,7 +75,7 @@ pub(crate) struct Loaded {
 pub(crate) enum Bound {
     Corpus(corpus::Pre<Job>),
     Index { build: index::Pre, query: index::Pre },
-    Policy(policy::Pre<Job>),
+    Policy(policy::Pre),
     Retention(retention::Pre<Job>),
 }
 
@@ -275,7 +275,7 @@ impl Loaded {
         }
     }
 
-    pub(crate) fn policy(&self) -> Result<&policy::Pre<Job>, Error> {
+    pub(crate) fn policy(&self) -> Result<&policy::Pre, Error> {
         match &self.bound {
             Bound::Policy(pre) => Ok(pre),
             _ => Err(self.wrong_contract(ContractKind::Policy)),

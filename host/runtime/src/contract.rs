@@ -5,7 +5,9 @@ pub mod corpus_v0_1;
 pub mod index;
 pub mod index_v0_1;
 pub mod index_v0_2;
+pub mod policy;
 pub mod policy_v0_1;
+pub mod policy_v0_2;
 pub mod retention_v0_2;
 pub mod types_v0_1;
 
@@ -75,8 +77,8 @@ impl Contract {
     /// The versions of a contract that this host speaks, oldest first; at least one.
     pub fn supported(kind: ContractKind) -> Vec<Self> {
         let minors: &[u64] = match kind {
-            ContractKind::Corpus | ContractKind::Policy => &[1],
-            ContractKind::Index => &[1, 2],
+            ContractKind::Corpus => &[1],
+            ContractKind::Index | ContractKind::Policy => &[1, 2],
             ContractKind::Retention => &[2],
         };
         minors.iter().map(|minor| Self { kind, version: Version::new(0, *minor, 0) }).collect()
@@ -84,7 +86,10 @@ impl Contract {
 
     /// Contracts as they are listed in messages: `floret:index@0.1.0, floret:index@0.2.0`.
     pub(crate) fn listed(contracts: &[Self]) -> String {
-        contracts.iter().map(Self::to_string).collect::<Vec<_>>().join(", ")
+        let mut names: Vec<String> = contracts.iter().map(Self::to_string).collect();
+        // One package may hold several contracts.
+        names.dedup();
+        names.join(", ")
     }
 }
 

@@ -19,7 +19,7 @@ use wasmtime::Store;
 
 use crate::answers::check_choice;
 use crate::component::Loaded;
-use crate::contract::policy_v0_1::{self as policy, Guest, Proposal};
+use crate::contract::policy::{self, Guest, Proposal};
 use crate::contract::{Choice, PolicyProfile, Said};
 use crate::error::{Error, Site};
 use crate::instance::{Deadline, Job, renew, store};

@@ -8,7 +8,7 @@ use semver::Version;
 use crate::component::Bound;
 use crate::contract::types_v0_1::types;
 use crate::contract::{
-    CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index, policy_v0_1 as policy,
+    CORPUS_MEDIA_TYPE, ContractKind, Description, Mode, corpus_v0_1 as corpus, index, policy,
     retention_v0_2 as retention,
 };
 use crate::error::{Error, Site};

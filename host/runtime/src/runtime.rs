@@ -10,7 +10,7 @@ use wasmtime::component::Component as Compiled;
 use crate::compiled::CompiledDir;
 use crate::component::{Bound, Component, Loaded};
 use crate::contract::{
-    Contract, ContractKind, corpus_v0_1 as corpus, index, policy_v0_1 as policy, retention_v0_2 as retention,
+    Contract, ContractKind, corpus_v0_1 as corpus, index, policy, retention_v0_2 as retention,
 };
 use crate::describe;
 use crate::engine::{EngineKind, Engines, profile};
@@ -162,7 +162,7 @@ impl Shared {
                 query: index::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?,
             },
             ContractKind::Policy => {
-                Bound::Policy(policy::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)
+                Bound::Policy(policy::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?)
             }
             ContractKind::Retention => {
                 Bound::Retention(retention::pre(&compiled(EngineKind::Query)?).map_err(mismatch)?)

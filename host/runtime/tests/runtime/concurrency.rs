@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use floret_runtime::{Error, Limits, PolicyProfile};
 use tokio::task::JoinSet;
 
-use crate::guests::{load, policy_choosing, runtime, small_limits, text};
+use crate::guests::{load, newer_policy_choosing, policy_choosing, runtime, small_limits, text};
 
 const LOOP: &str = r#"{"mode":"loop"}"#;
 
@@ -108,6 +108,20 @@ async fn many_tasks_decide_at_once() {
         });
     }
     tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn policies_of_both_versions_decide_alike() {
+    let runtime = runtime(small_limits());
+    for (policy, contract) in [
+        (policy_choosing("", "i32.const 256"), "floret:policy@0.1.0"),
+        (newer_policy_choosing("i32.const 256"), "floret:policy@0.2.0"),
+    ] {
+        let policy = runtime.load(policy).await.expect("a policy");
+        assert_eq!(policy.contract().to_string(), contract);
+        let choices = policy.choose(&[profile(1)], "{}").await.expect("a choice");
+        assert_eq!((choices[0].reason.as_str(), choices[0].delta), ("wat-", false), "{choices:?}");
+    }
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ fn checker(declarations: &str, body: &str) -> Bytes {
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)
             (func (export "acme:spell/checker@0.1.0#check") (param i32 i32) (result i32) {body}))"#
     );
-    component_of(&folder().join("wit"), &core)
+    component_of(&folder().join("wit"), None, &core)
 }
 
 async fn load(limits: Limits, bytes: Bytes) -> Result<Checker, Error> {
@@ -91,7 +91,7 @@ fn check_limit(error: &Error, expected: LimitKind) {
 #[tokio::test]
 async fn the_components_file_is_made_of_its_source() {
     let core = std::fs::read_to_string(folder().join("checker.wat")).expect("its source");
-    let built = component_of(&folder().join("wit"), &core);
+    let built = component_of(&folder().join("wit"), None, &core);
     let file = folder().join("checker.wasm");
     if std::env::var_os("FLORET_TEST_UPDATE").is_some() {
         std::fs::write(&file, &built).expect("written");
@@ -176,7 +176,7 @@ async fn what_is_no_component_of_the_contract_is_refused() {
     let rewrite = |from: &str, to: &str| {
         std::fs::write(other.path().join("spell.wit"), wit.replace(from, to)).expect("written");
         let core = checker_core(to);
-        component_of(other.path(), &core)
+        component_of(other.path(), None, &core)
     };
     let text = refusal(rewrite("-> list<string>", "-> string")).await;
     assert!(text.contains("does not fit acme:spell/checker@0.1.0"), "{text}");

@@ -58,15 +58,15 @@ pub async fn deed(limits: Limits, mode: &str) -> Error {
 
 /// A component of a core module in text form, by the contract in `wit/<contract>`.
 pub fn component(contract: &str, core: &str) -> Bytes {
-    component_of(&root().join("wit").join(contract), core)
+    component_of(&root().join("wit").join(contract), None, core)
 }
 
-/// A component of a core module in text form, by the contract in a folder.
-pub fn component_of(contract: &Path, core: &str) -> Bytes {
+/// A component of a core module in text form, by the contract in a folder, and its world where it has several.
+pub fn component_of(contract: &Path, world: Option<&str>, core: &str) -> Bytes {
     let mut resolve = Resolve::default();
     resolve.push_path(root().join("wit/types")).expect("wit/types");
     let (package, _) = resolve.push_path(contract).expect("a contract");
-    let world = resolve.select_world(&[package], None).expect("one world");
+    let world = resolve.select_world(&[package], world).expect("the world");
     let mut module = wat::parse_str(core).expect("a module in text form");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
     let mut encoder = ComponentEncoder::default();
@@ -85,8 +85,18 @@ pub fn policy_choosing(declarations: &str, body: &str) -> Bytes {
     policy(declarations, "i32.const 0", body)
 }
 
+/// A policy of 0.2.0 that chooses as [`policy_choosing`] does.
+pub fn newer_policy_choosing(body: &str) -> Bytes {
+    let core = policy_core("", "i32.const 0", body).replace("compression@0.1.0#", "compression@0.2.0#");
+    component_of(&root().join("wit/policy-0.2"), Some("policy-component"), &core)
+}
+
 fn policy(declarations: &str, describe: &str, choose: &str) -> Bytes {
-    let core = format!(
+    component("policy", &policy_core(declarations, describe, choose))
+}
+
+fn policy_core(declarations: &str, describe: &str, choose: &str) -> String {
+    format!(
         r#"(module
             {declarations}
             (memory (export "memory") 1)
@@ -104,6 +114,5 @@ fn policy(declarations: &str, describe: &str, choose: &str) -> Bytes {
                 (param i64 i32 i32 i32 i32 i32 i32 i32 i64 i32 i32 f32 i32 i32) (result i32) {choose})
             (func (export "floret:policy/compression@0.1.0#choose-many")
                 (param i32 i32 i32 i32) (result i32) unreachable))"#
-    );
-    component("policy", &core)
+    )
 }
