@@ -40,7 +40,6 @@ mod searching;
 mod serve;
 mod supply;
 mod swaps;
-mod templates;
 mod tidy;
 mod trees;
 mod versions;

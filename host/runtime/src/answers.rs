@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use floret_model::Codec;
 
-use crate::contract::policy_v0_1::Proposal;
+use crate::contract::policy::Proposal;
 use crate::contract::{Choice, Hit, StatisticValue, TextStatistics, WORD_BYTES_MAX};
 use crate::instance::cut;
 
