@@ -86,14 +86,14 @@ fn what_is_no_component_ends_with_5_and_is_not_installed() {
     let cli = Cli::new();
     let installed = cli.run(&["--json", "plugin", "list"]).ok().json();
     let whole = component("trie-fst").unwrap();
-    let wasi = r#"(component (import "wasi:random/random@0.2.0" (instance))
+    let wasi = r#"(component (import "wasi:http/types@0.2.0" (instance))
         (instance $i) (export "floret:corpus/builder@0.1.0" (instance $i)))"#;
     for (bytes, words) in [
         (b"a text".to_vec(), &["is not a WebAssembly component"][..]),
         (whole[..whole.len() / 2].to_vec(), &["is not a WebAssembly component"]),
         (wat::parse_str("(component)").unwrap(), &["exports no Floret contract"]),
         (guest("two-contracts").unwrap().to_vec(), &["exports several contracts"]),
-        (wat::parse_str(wasi).unwrap(), &["imports wasi:random/random@0.2.0"]),
+        (wat::parse_str(wasi).unwrap(), &["imports wasi:http/types@0.2.0"]),
     ] {
         cli.run_with(&["plugin", "install", "-"], &bytes).fails(5, words);
     }

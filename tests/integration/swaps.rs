@@ -183,7 +183,7 @@ async fn going_back_saves_the_older_version_as_the_newest_and_builds_nothing_twi
     let saved = host.plugin_rollback(&trie, None).await.unwrap();
     assert_eq!((saved.is_new, saved.version.seq), (true, Seq(3)));
     assert_eq!(host.plugin_bytes("trie-fst").await.unwrap(), first);
-    let report = host.cascade(&[trie.clone()], &Progress::default()).await.unwrap();
+    let report = host.cascade(std::slice::from_ref(&trie), &Progress::default()).await.unwrap();
     assert_eq!((report.count("memo_hit"), report.count("built")), (1, 0), "{report:?}");
     let again = host.plugin_rollback(&trie, Some(Seq(1))).await.unwrap();
     assert_eq!((again.is_new, again.version.seq), (false, Seq(3)), "it is the newest already");
@@ -265,7 +265,7 @@ async fn what_came_with_the_host_and_was_removed_does_not_come_back_by_itself() 
     let host = open(folder.path(), Setup::default()).await.unwrap();
     let plugins = host.plugins().await.unwrap();
     let names: Vec<&str> = plugins.iter().map(|it| it.key.resource_id.as_str()).collect();
-    assert_eq!(names, ["corpus-text", "policy-default", "trie-fst"]);
+    assert_eq!(names, ["corpus-text", "policy-default", "retention-default", "trie-fst"]);
     save_text(&host, "a", "some words").await.unwrap();
     host.corpus_create(vec![corpus("a", &["a"], &[])], &Progress::default()).await.unwrap();
     assert_sound(&host).await;

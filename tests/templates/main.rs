@@ -63,7 +63,7 @@ fn installed(cli: &Cli, language: &str, contract: &str) -> String {
         std::fs::read_dir(folder.join("testdata")).unwrap().map(|file| file.unwrap().path()).collect();
     data.retain(|file| *file != expected);
     // `one` comes before `two` and `long`.
-    data.sort_by_key(|file| !file.file_stem().is_some_and(|stem| stem == "one"));
+    data.sort_by_key(|file| file.file_stem().is_none_or(|stem| stem != "one"));
     let mut args = vec!["--json", "plugin", "test", file.to_str().unwrap(), "--input"];
     args.extend(data.iter().map(|file| file.to_str().unwrap()));
     args.extend(["--expect", expected.to_str().unwrap()]);

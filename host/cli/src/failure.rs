@@ -205,6 +205,7 @@ mod tests {
     #[test]
     fn the_index_of_errors_has_every_code_with_its_exit_code_and_no_other() {
         let file = |action| Failure::File { action, name: String::new(), source: io::Error::other("x") };
+        let source = |kind| Failure::Source { source_name: String::new(), problem: String::new(), kind };
         let own = [
             Failure::Usage(String::new()),
             Failure::Configuration(String::new()),
@@ -213,6 +214,12 @@ mod tests {
             Failure::Unsound(String::new()),
             Failure::Interrupted(String::new()),
             Failure::Unhealthy(String::new()),
+            Failure::Unfit(String::new()),
+            source(SourceKind::NotFound),
+            source(SourceKind::Unavailable),
+            source(SourceKind::NotAComponent),
+            source(SourceKind::TooLarge),
+            source(SourceKind::Mismatch),
         ];
         let shared = floret_pipeline::all_codes().map(exit);
         let mut expected = BTreeMap::from_iter(

@@ -30,7 +30,7 @@ pub struct Schedule {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Tended {
     /// This host did it.
-    Cleaned(CleanupReport),
+    Cleaned(Box<CleanupReport>),
     /// Another host is at it, or did it not long ago: look again after so many milliseconds.
     NotYet {
         /// Until the lease runs out.
@@ -81,7 +81,7 @@ impl Floret {
         match self.cleanup(&schedule.policy, schedule.grace_ms, false).await {
             Ok(report) => {
                 held.keep_until(started.plus_ms(milliseconds(schedule.every))).await;
-                Ok(Tended::Cleaned(report))
+                Ok(Tended::Cleaned(Box::new(report)))
             }
             Err(error) => {
                 held.end().await;

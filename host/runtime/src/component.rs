@@ -74,7 +74,7 @@ pub(crate) struct Loaded {
 #[derive(Clone)]
 pub(crate) enum Bound {
     Corpus(corpus::Pre<Job>),
-    Index { build: index::Pre, query: index::Pre },
+    Index { build: Box<index::Pre>, query: Box<index::Pre> },
     Policy(policy::Pre),
     Retention(retention::Pre<Job>),
 }

@@ -49,7 +49,7 @@ type Bind<S, P> = Box<dyn Fn(InstancePre<Hosted<S>>) -> wasmtime::Result<P> + Se
 /// A contract of the embedding program: the interface that its components export, and the interfaces that the program
 /// offers them. `S` is the host side of those, made anew for each call; `P` is what `bindgen!` calls `…Pre`.
 ///
-/// ```ignore
+/// ```text
 /// mod bindings {
 ///     floret_runtime::wasmtime::component::bindgen!({
 ///         path: "wit",
@@ -239,7 +239,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::NotAComponent`], [`Error::NotExported`],
     /// [`Error::UnsupportedContractVersion`], [`Error::ImportNotOffered`], [`Error::Compile`],
-    /// [`Error::TypesDiffer`]; the limit of the time to compile.
+    /// [`Error::TypesDiffer`] for imports; the limit of the time to compile. Exports of other types than the contract
+    /// has are told by the first call.
     pub async fn load_custom<S: Send + 'static, P: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -286,7 +287,7 @@ impl<S: Send + 'static, P: Send + Sync + 'static> CustomComponent<S, P> {
     /// [`Limits::queries_max`](crate::Limits::queries_max)). `stage` is what errors call it. Dropping the future stops
     /// the guest within some milliseconds.
     ///
-    /// ```ignore
+    /// ```text
     /// let called = checker.call("check", Words::of(dictionary), move |pre, store| {
     ///     let guest = pre.instantiate(&mut *store)?;
     ///     guest.acme_spell_checker().call_check(store, &text)

@@ -134,7 +134,7 @@ pub enum Error {
          the interfaces of cli, clocks, filesystem, io, random and sockets; {remedy}",
         digest.short(), listed(names)
     )]
-    ForbiddenImport { digest: Digest, contract: Contract, names: Vec<String>, remedy: String },
+    ForbiddenImport { digest: Digest, contract: Box<Contract>, names: Vec<String>, remedy: String },
     /// The component speaks a version of a contract that this host does not.
     #[error(
         "sha256:{} exports {found}, but this host speaks {supported}: use a host or a component of another version",

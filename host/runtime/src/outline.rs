@@ -138,7 +138,8 @@ impl Outline {
         if names.is_empty() {
             return Ok(());
         }
-        Err(Error::ForbiddenImport { digest, contract: contract.clone(), names, remedy: wasi::remedy(bytes) })
+        let contract = Box::new(contract.clone());
+        Err(Error::ForbiddenImport { digest, contract, names, remedy: wasi::remedy(bytes) })
     }
 }
 
@@ -189,7 +190,12 @@ mod tests {
         check(&["floret:policy/compression@0.1.0"], &[io], "imports floret:types/io@0.1.0");
         check(&["floret:policy/retention@0.2.0"], &[types], "floret:policy@0.2.0");
         check(&["floret:policy/retention@0.1.0"], &[], "this host speaks floret:policy@0.2.0");
-        check(&["floret:policy/compression@0.2.0"], &[], "this host speaks floret:policy@0.1.0");
+        check(&["floret:policy/compression@0.2.0"], &[], "floret:policy@0.2.0");
+        check(
+            &["floret:policy/compression@0.3.0"],
+            &[],
+            "this host speaks floret:policy@0.1.0, floret:policy@0.2.0",
+        );
         check(&["floret:corpus/builder@0.2.0"], &[], "exports floret:corpus/builder@0.2.0");
         check(&["floret:corpus/builder@0.1.0-rc.1"], &[], "this host speaks floret:corpus@0.1.0");
         check(&["wasi:cli/run@0.2.0"], &[], "it exports wasi:cli/run@0.2.0");

@@ -158,8 +158,8 @@ impl Shared {
                 Bound::Corpus(corpus::pre(&compiled(EngineKind::Build)?).map_err(mismatch)?)
             }
             ContractKind::Index => Bound::Index {
-                build: index::pre(&contract, &compiled(EngineKind::Build)?).map_err(mismatch)?,
-                query: index::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?,
+                build: Box::new(index::pre(&contract, &compiled(EngineKind::Build)?).map_err(mismatch)?),
+                query: Box::new(index::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?),
             },
             ContractKind::Policy => {
                 Bound::Policy(policy::pre(&contract, &compiled(EngineKind::Query)?).map_err(mismatch)?)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use floret_model::{CascadeReport, Plan, ResourceKey};
+use floret_model::{CascadeReport, KeyError, Plan, ResourceKey};
 use floret_pipeline::{Floret, Progress};
 use serde::Deserialize;
 
@@ -19,13 +19,13 @@ const KEYS_MAX: usize = 1000;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Roots {
     /// Resources that changed, as `NAMESPACE:TYPE/ID` or `TYPE/ID`.
-    keys: Vec<ResourceKey>,
+    keys: Vec<String>,
 }
 
 impl Roots {
     fn checked(self) -> Result<Vec<ResourceKey>, Problem> {
         match self.keys.len() {
-            1..=KEYS_MAX => Ok(self.keys),
+            1..=KEYS_MAX => Ok(self.keys.iter().map(|key| key.parse()).collect::<Result<_, KeyError>>()?),
             count => Err(Problem::invalid(format!(
                 "{count} keys cannot be used: expected 1 to {KEYS_MAX} in `keys`"
             ))),

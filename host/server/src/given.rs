@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use floret_model::{Digest, ResourceKey, Seq};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 
@@ -42,21 +43,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-/// A JSON document in the body, up to 2 MB.
+/// A JSON object in the body, up to 2 MB.
 pub(crate) struct Posted<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let posted = Json::<T>::from_request(request, state).await;
-        posted.map(|Json(document)| Self(document)).map_err(|error: JsonRejection| match &error {
-            JsonRejection::MissingJsonContentType(_) => Problem::unsupported_media_type(
-                "expected a JSON document, and `content-type: application/json`",
-            ),
+        let posted = Json::<Map<String, Value>>::from_request(request, state).await;
+        let Json(document) = posted.map_err(|error: JsonRejection| match &error {
+            JsonRejection::MissingJsonContentType(_) => {
+                let expected = "expected a JSON document, and `content-type: application/json`";
+                Problem::unsupported_media_type(expected)
+            }
             _ if error.status() == StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(JSON_BYTES_MAX),
             _ => Problem::invalid(error.body_text()),
-        })
+        })?;
+        let read = serde_json::from_value(Value::Object(document));
+        read.map(Self).map_err(|error| Problem::invalid(format!("the document in the body: {error}")))
     }
 }
 

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use floret_model::{ResourceKey, Version};
+use floret_model::Version;
 use floret_pipeline::{Binding, Breaker, Floret, Inspected, Saved, VersionEntry};
 use serde::Serialize;
 use serde_json::json;
@@ -96,10 +96,10 @@ pub(crate) async fn reset(
 async fn swapped(host: &Floret, saved: Saved) -> Result<Response, Problem> {
     let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let version: &Version = &saved.version;
-    let dependents: Vec<ResourceKey> =
-        host.plan(std::slice::from_ref(&version.key)).await?.steps.into_iter().map(|step| step.key).collect();
+    let plan = host.plan(std::slice::from_ref(&version.key)).await?;
+    let dependents: Vec<String> = plan.steps.iter().map(|step| step.key.to_string()).collect();
     let mut document = document(version);
-    document["key"] = json!(version.key);
+    document["key"] = json!(version.key.to_string());
     document["dependents"] = json!(dependents);
     Ok((status, Json(document)).into_response())
 }

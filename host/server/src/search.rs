@@ -21,7 +21,7 @@ const PAGE_MAX: usize = 1000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
-    index: ResourceKey,
+    index: String,
     text: String,
     mode: Option<SearchMode>,
     distance: Option<u8>,
@@ -34,6 +34,7 @@ pub(crate) async fn search(
     Parameters(question): Parameters<Question>,
 ) -> Result<Json<SearchAnswer>, Problem> {
     let Question { index, text, mode, distance, limit } = question;
+    let index: ResourceKey = index.parse()?;
     let mode = mode.unwrap_or_else(|| SearchMode::usual(&index, distance));
     let queries = mode.queries(&text, distance)?;
     Ok(Json(host.search_any(&index, &queries, limit.unwrap_or(HITS)).await?))
@@ -46,7 +47,7 @@ pub(crate) struct Listing {
     #[serde(rename = "type")]
     resource_type: Option<ResourceType>,
     prefix: Option<String>,
-    after: Option<ResourceKey>,
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -71,6 +72,7 @@ pub(crate) async fn list(
     if prefix.is_some() && resource_type.is_none() {
         return Err(Problem::invalid("prefix is of the ids of one type: give type, too"));
     }
+    let after = after.map(|after| after.parse::<ResourceKey>()).transpose()?;
     let id_prefix = prefix.filter(|prefix| !prefix.is_empty());
     let found = host.list(&ListQuery { namespace, resource_type, id_prefix, after, limit }).await?;
     let next_after = found.last().filter(|_| found.len() == limit).map(|last| last.key.to_string());

@@ -66,15 +66,15 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
 }
 
 fn verdict(report: &VerifyReport, rebuilt: Option<&RebuildReport>) -> String {
-    let differing = rebuilt.map_or(0, |rebuilt| rebuilt.mismatches().count());
-    match (report.problem_count, differing) {
+    let count = rebuilt.map_or(0, |rebuilt| rebuilt.mismatches().count());
+    let differ = match count {
+        1 => "1 version differs when built again".to_owned(),
+        _ => format!("{} differ when built again", plural(count as u64, "version")),
+    };
+    match (report.problem_count, count) {
         (problems, 0) => format!("the store is not sound: {}", plural(problems, "problem")),
-        (0, differing) => format!("{} differ when built again", plural(differing as u64, "version")),
-        (problems, differing) => format!(
-            "the store is not sound: {}; {} differ when built again",
-            plural(problems, "problem"),
-            plural(differing as u64, "version"),
-        ),
+        (0, _) => differ,
+        (problems, _) => format!("the store is not sound: {}; {differ}", plural(problems, "problem")),
     }
 }
 

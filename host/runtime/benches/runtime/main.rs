@@ -131,7 +131,7 @@ fn native_choice(profile: &PolicyProfile) -> (i32, String) {
     match profile.size_bytes {
         _ if profile.entropy_bits_per_byte > 7.5 => (0, format!("entropy over {} bits a byte", 7.5)),
         0..=1024 => (0, format!("not over {} bytes", 1024)),
-        ..1_000_000 => (3, format!("under {} bytes", 1_000_000)),
+        1025..1_000_000 => (3, format!("under {} bytes", 1_000_000)),
         _ => (9, format!("{} bytes or more", 1_000_000)),
     }
 }

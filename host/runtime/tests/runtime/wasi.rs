@@ -118,7 +118,7 @@ async fn what_no_plugin_gets_is_a_trap_that_names_it() {
         let error = deed(small_limits(), mode).await;
         assert!(matches!(error, Error::Trap { kind: TrapKind::Other(_), .. }), "{mode}: {error}");
         let text = error.to_string();
-        assert!(text.starts_with("wasi-probe@0.1.0 (floret:index@0.1.0) in build: trapped: "), "{text}");
+        assert!(text.starts_with("wasi-probe@0.1.0 (floret:index@0.2.0) in build: trapped: "), "{text}");
         assert!(text.contains(expected), "{text}");
     }
     let error = deed(small_limits(), "handles").await;

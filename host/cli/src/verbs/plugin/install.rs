@@ -19,8 +19,8 @@ use crate::source::{self, Source};
   floret plugin install oci://ghcr.io/acme/trie@sha256:2c26b4… --signature trie.wasm.minisig
   floret plugin install oci-layout:downloads/trie:1.2.0 --plan")]
 pub(crate) struct Install {
-    /// A .wasm file, - for standard input, oci://HOST/REPOSITORY[:TAG][@sha256:MANIFEST], or
-    /// oci-layout:FOLDER[:TAG][@sha256:MANIFEST].
+    /// A .wasm file, - for standard input, `oci://HOST/REPOSITORY[:TAG][@sha256:MANIFEST]`, or
+    /// `oci-layout:FOLDER[:TAG][@sha256:MANIFEST]`.
     #[arg(value_name = "SOURCE", value_parser = source::parse)]
     source: Source,
     /// Install it under another name than it gives itself.

@@ -51,7 +51,7 @@ fn debian(ours: &Path) -> Result<(PathBuf, PathBuf)> {
     if !sysroot.join("lib/rustlib/src/rust/library/std/Cargo.toml").is_file() {
         return Err(none());
     }
-    let linker = [&sysroot, ours].into_iter().find_map(|sysroot| lld(sysroot));
+    let linker = [&sysroot, ours].into_iter().find_map(lld);
     let linker = linker.ok_or_else(|| missing("rust-lld is not installed", INSTALL_RUST))?;
     Ok((sysroot, linker))
 }
