@@ -180,7 +180,10 @@ async fn what_is_no_component_of_the_contract_is_refused() {
     };
     let differs = load(small_limits(), rewrite("-> list<string>", "-> string")).await.expect("the names fit");
     let text = check(&differs, "and").await.expect_err("the types do not").to_string();
-    assert!(text.contains("acme:spell/checker@0.1.0") && text.contains("type"), "{text}");
+    assert!(
+        text.contains("acme:spell/checker@0.1.0") && text.contains("expected `list` found `string`"),
+        "{text}"
+    );
     let text = refusal(rewrite("acme:spell@0.1.0", "acme:spell@0.2.0")).await;
     assert!(
         text.contains("exports acme:spell/checker@0.2.0, but this host speaks acme:spell/checker@0.1.0"),
