@@ -1,6 +1,28 @@
 //! The contracts that this host speaks, as plain values. One module for each contract version binds it to
 //! wasmtime. Where there are several, a module over them makes one of them (`index.rs`).
 
+/// The module `bindings` that the engine generates for a world, over the interfaces that all contracts share.
+macro_rules! bindings {
+    ($folder:tt, $world:tt, $($interface:tt = $shared:ident),+) => {
+        mod bindings {
+            #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
+            #![allow(
+                unused_qualifications,
+                dead_code,
+                clippy::all,
+                clippy::allow_attributes_without_reason,
+                reason = "generated"
+            )]
+            wasmtime::component::bindgen!({
+                path: ["../../wit/types", $folder],
+                world: $world,
+                with: { $($interface: crate::contract::types_v0_1::$shared,)+ },
+            });
+        }
+    };
+}
+use bindings;
+
 pub mod corpus_v0_1;
 pub mod index;
 pub mod index_v0_1;

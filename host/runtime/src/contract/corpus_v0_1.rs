@@ -8,25 +8,13 @@ use crate::contract::{Said, TextStatistics};
 use crate::instance::Job;
 use crate::wasi;
 
-mod bindings {
-    #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
-    #![allow(
-        unused_qualifications,
-        dead_code,
-        clippy::all,
-        clippy::allow_attributes_without_reason,
-        reason = "generated"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/types", "../../wit/corpus"],
-        world: "floret:corpus/corpus-component@0.1.0",
-        with: {
-            "floret:types/types": crate::contract::types_v0_1::types,
-            "floret:types/io": crate::contract::types_v0_1::io,
-            "floret:types/log": crate::contract::types_v0_1::log,
-        },
-    });
-}
+super::bindings!(
+    "../../wit/corpus",
+    "floret:corpus/corpus-component@0.1.0",
+    "floret:types/types" = types,
+    "floret:types/io" = io,
+    "floret:types/log" = log
+);
 pub(crate) use bindings::CorpusComponentPre as Pre;
 use bindings::exports::floret::corpus::builder;
 

@@ -9,25 +9,13 @@ use crate::contract::{Hit, Mode, Query, Said};
 use crate::instance::Job;
 use crate::wasi;
 
-mod bindings {
-    #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
-    #![allow(
-        unused_qualifications,
-        dead_code,
-        clippy::all,
-        clippy::allow_attributes_without_reason,
-        reason = "generated"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/types", "../../wit/index-0.2"],
-        world: "floret:index/index-component@0.2.0",
-        with: {
-            "floret:types/types": crate::contract::types_v0_1::types,
-            "floret:types/io": crate::contract::types_v0_1::io,
-            "floret:types/log": crate::contract::types_v0_1::log,
-        },
-    });
-}
+super::bindings!(
+    "../../wit/index-0.2",
+    "floret:index/index-component@0.2.0",
+    "floret:types/types" = types,
+    "floret:types/io" = io,
+    "floret:types/log" = log
+);
 pub(crate) use bindings::IndexComponentPre as Pre;
 use bindings::exports::floret::index::builder;
 

@@ -8,24 +8,12 @@ use crate::contract::{RetentionSubject, RetentionVerdict, Said, VersionFacts};
 use crate::instance::Job;
 use crate::wasi;
 
-mod bindings {
-    #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]
-    #![allow(
-        unused_qualifications,
-        dead_code,
-        clippy::all,
-        clippy::allow_attributes_without_reason,
-        reason = "generated"
-    )]
-    wasmtime::component::bindgen!({
-        path: ["../../wit/types", "../../wit/policy-0.2"],
-        world: "floret:policy/retention-component@0.2.0",
-        with: {
-            "floret:types/types": crate::contract::types_v0_1::types,
-            "floret:types/log": crate::contract::types_v0_1::log,
-        },
-    });
-}
+super::bindings!(
+    "../../wit/policy-0.2",
+    "floret:policy/retention-component@0.2.0",
+    "floret:types/types" = types,
+    "floret:types/log" = log
+);
 pub(crate) use bindings::RetentionComponentPre as Pre;
 use bindings::exports::floret::policy::retention;
 
