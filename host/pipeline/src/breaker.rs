@@ -81,9 +81,9 @@ impl Gate {
     fn set(&self, breaker: Option<&Breaker>, cooldown_ms: u64) {
         match breaker.filter(|breaker| breaker.is_open) {
             Some(breaker) => self.closed_until.store(breaker.at.plus_ms(cooldown_ms).0.max(1), Relaxed),
-            None => {
-                self.closed_until.store(0, Relaxed);
-            }
+            // Closed by whichever host: the count begins anew here, too.
+            None if self.closed_until.swap(0, Relaxed) != 0 => self.failures.store(0, Relaxed),
+            None => {}
         }
     }
 }
@@ -123,7 +123,8 @@ impl Floret {
             }
             Err(error) if counts(error) => {
                 let failures = gate.failures.fetch_add(1, Relaxed).saturating_add(1);
-                if is_trial || failures >= self.options.breaker_failures_max {
+                // Those that were under way when it opened need not open it again.
+                if is_trial || failures == self.options.breaker_failures_max {
                     self.tell_breaker(bound, true, failures, &error.to_string()).await;
                 }
             }
@@ -244,7 +245,12 @@ mod tests {
         assert!(gate.admits(TimestampMs(1100), 100).is_ok(), "the trial");
         assert_eq!(gate.admits(TimestampMs(1150), 100), Err(TimestampMs(1200)), "it is under way");
         assert!(gate.admits(TimestampMs(1200), 100).is_ok(), "it never came back");
+        gate.failures.store(5, Relaxed);
         gate.set(Some(&Breaker { is_open: false, ..breaker }), 100);
         assert!(gate.admits(TimestampMs(1201), 100).is_ok());
+        assert_eq!(gate.failures.load(Relaxed), 0, "another host closed it");
+        gate.failures.store(2, Relaxed);
+        gate.set(None, 100);
+        assert_eq!(gate.failures.load(Relaxed), 2, "it was closed all the while");
     }
 }
