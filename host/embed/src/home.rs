@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use floret_cache::{Cache, CacheConfig, NamespaceConfig};
-use floret_model::{Namespace, StorageType};
+use floret_model::Namespace;
 use floret_pipeline::{BuiltIn, Cached, Error, Floret, Options, Parts};
 use floret_runtime::{Limits, Runtime, RuntimeConfig};
 use floret_store::{BlobOptions, BlobStore, Catalog, Clock, EmbeddedCatalog, SystemClock};
@@ -125,11 +125,10 @@ impl Home {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         // The catalog first: it tells best who else is using the folder.
         let catalog: Arc<dyn Catalog> = EmbeddedCatalog::open(self.folder.join(CATALOG_FOLDER))?;
-        let objects = floret_store::local_objects(&self.folder.join(BLOBS_FOLDER))?;
+        let objects = floret_store::local_folder(&self.folder.join(BLOBS_FOLDER))?;
         let temporary_dir = Some(self.folder.join(TEMPORARY_FOLDER));
         let kept = BlobOptions { temporary_dir, ..BlobOptions::default() };
-        let blobs =
-            BlobStore::new(Arc::clone(&catalog), objects, StorageType::Disk, Arc::clone(&clock), kept);
+        let blobs = BlobStore::over(Arc::clone(&catalog), objects, Arc::clone(&clock), kept);
         let caching = CacheConfig {
             namespaces: self.namespaces,
             directory: Some(self.folder.join(CACHE_FOLDER)),
