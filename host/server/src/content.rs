@@ -31,12 +31,7 @@ const PIECE_BYTES: usize = 256 << 10;
 
 /// The body of a request as a content to save.
 pub(crate) async fn taken(host: &Floret, headers: &HeaderMap, body: Body) -> Result<Content, Problem> {
-    // What says that it is too long need not be read to be refused.
-    let announced = header_text(headers, &CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > CONTENT_BYTES_MAX) {
-        return Err(Problem::too_large(CONTENT_BYTES_MAX));
-    }
-    let mut pieces = Pieces::of(body, CONTENT_BYTES_MAX, BODY_TIMEOUT);
+    let mut pieces = pieces(headers, body, CONTENT_BYTES_MAX)?;
     let mut held = Vec::new();
     while let Some(piece) = pieces.next().await? {
         held.extend_from_slice(&piece);
@@ -49,16 +44,21 @@ pub(crate) async fn taken(host: &Floret, headers: &HeaderMap, body: Body) -> Res
 
 /// A body that is taken whole.
 pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Bytes, Problem> {
-    let announced = header_text(headers, &CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > bytes_max) {
-        return Err(Problem::too_large(bytes_max));
-    }
-    let mut pieces = Pieces::of(body, bytes_max, BODY_TIMEOUT);
+    let mut pieces = pieces(headers, body, bytes_max)?;
     let mut held = Vec::new();
     while let Some(piece) = pieces.next().await? {
         held.extend_from_slice(&piece);
     }
     Ok(held.into())
+}
+
+/// The pieces of a body. One that says that it is too long need not be read to be refused.
+fn pieces(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Pieces, Problem> {
+    let announced = header_text(headers, &CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
+    match announced.is_some_and(|bytes: u64| bytes > bytes_max) {
+        true => Err(Problem::too_large(bytes_max)),
+        false => Ok(Pieces::of(body, bytes_max, BODY_TIMEOUT)),
+    }
 }
 
 async fn spooled(host: &Floret, begun: Bytes, mut pieces: Pieces) -> Result<Content, Problem> {

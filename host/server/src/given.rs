@@ -30,6 +30,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
+/// The one part of a path that is not fixed: the name of a component, or a type.
+pub(crate) struct Part(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Part {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        let Path(part) = path.map_err(|error: PathRejection| Problem::invalid(error.body_text()))?;
+        Ok(Self(part))
+    }
+}
+
 /// Parameters behind the `?`; those that are not known are refused.
 pub(crate) struct Parameters<T>(pub T);
 

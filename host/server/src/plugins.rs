@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use floret_model::Version;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::content::whole;
-use crate::given::{Parameters, Posted};
+use crate::given::{Parameters, Part, Posted};
 use crate::problem::Problem;
 use crate::versions::{Nothing, document};
 
@@ -29,7 +29,7 @@ pub(crate) async fn list(
 /// What an installed component needs and offers.
 pub(crate) async fn inspect(
     State(host): State<Arc<Floret>>,
-    Path(name): Path<String>,
+    Part(name): Part,
     _: Parameters<Nothing>,
 ) -> Result<Json<Inspected>, Problem> {
     let component = host.plugin_bytes(&name).await?;
@@ -39,7 +39,7 @@ pub(crate) async fn inspect(
 /// Install the body, a component, under a name: 201 with what was saved, or 200 where it is what is installed.
 pub(crate) async fn install(
     State(host): State<Arc<Floret>>,
-    Path(name): Path<String>,
+    Part(name): Part,
     _: Parameters<Nothing>,
     headers: HeaderMap,
     body: Body,
@@ -75,7 +75,7 @@ pub(crate) async fn bindings(
 /// Bind a component: 201 with what was saved, or 200 where it is so bound. Calls under way end on the one before.
 pub(crate) async fn bind(
     State(host): State<Arc<Floret>>,
-    Path(id): Path<String>,
+    Part(id): Part,
     _: Parameters<Nothing>,
     Posted(binding): Posted<Binding>,
 ) -> Result<Response, Problem> {
@@ -85,7 +85,7 @@ pub(crate) async fn bind(
 /// Close the breaker of what is bound.
 pub(crate) async fn reset(
     State(host): State<Arc<Floret>>,
-    Path(id): Path<String>,
+    Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<StatusCode, Problem> {
     host.reset_breaker(&id).await?;
