@@ -61,6 +61,7 @@ fn indexes_are_asked_and_resources_listed() {
         ("/v1/resources?limit=1001", "invalid_request"),
         ("/v1/resources?prefix=a", "invalid_request"),
         ("/v1/resources?colour=red", "invalid_request"),
+        ("/v1/plugins/%FF", "invalid_request"),
     ] {
         server.get(target).fails(400, code);
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use floret_model::{Bump, Metadata, Seq, StorageType};
 use floret_pipeline::{Content, Error, Freshness, IfLatest, SaveRequest, Selector};
-use floret_store::{ManualClock, VerifyOptions};
+use floret_store::{ListQuery, ManualClock, VerifyOptions};
 use floret_tests::{Setup, key, open, save_text, text};
 use futures::future::try_join_all;
 use tempfile::TempDir;
@@ -185,6 +185,28 @@ async fn v9_a_time_to_live_hides_at_once() {
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
     let again = host.save(raw("x", b"soon gone")).await.unwrap();
     assert_eq!((again.is_new, again.version.seq), (true, Seq(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v9_a_page_of_a_list_is_whole_though_some_have_expired() {
+    let folder = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::new(floret_model::TimestampMs(1_800_000_000_000)));
+    let host = open(folder.path(), Setup { clock: clock.clone(), ..Setup::default() }).await.unwrap();
+    for (id, ttl_ms) in
+        [("a", Some(1)), ("b", None), ("c", Some(1)), ("d", Some(1)), ("e", None), ("f", None)]
+    {
+        host.save(SaveRequest { ttl_ms, ..raw(id, b"text") }).await.unwrap();
+    }
+    clock.advance_ms(1);
+    let page = async |after: Option<&str>, limit| {
+        let namespace = Some(floret_model::Namespace::default_namespace());
+        let query = ListQuery { namespace, after: after.map(key), limit, ..ListQuery::default() };
+        let found = host.list(&query).await.unwrap();
+        found.iter().map(|version| version.key.resource_id.to_string()).collect::<String>()
+    };
+    assert_eq!(page(None, 2).await, "be");
+    assert_eq!(page(Some("dictionary/e"), 2).await, "f");
+    assert_eq!((page(None, 100).await.as_str(), page(None, 0).await.as_str()), ("bef", ""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

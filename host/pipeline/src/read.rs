@@ -329,9 +329,19 @@ impl Floret {
             self.check_namespace(namespace)?;
         }
         let now = self.now();
-        let mut heads = self.catalog.list(query).await?;
-        heads.retain(|version| !version.is_expired(now));
-        Ok(heads)
+        let mut found = Vec::new();
+        let mut page = query.clone();
+        loop {
+            let heads = self.catalog.list(&page).await?;
+            let is_last = heads.len() < page.limit;
+            page.after = heads.last().map(|version| version.key.clone());
+            found.extend(heads.into_iter().filter(|version| !version.is_expired(now)));
+            // What is shorter than was asked for is the end: a page that lost expired ones is filled up.
+            if is_last || found.len() == query.limit {
+                return Ok(found);
+            }
+            page.limit = query.limit - found.len();
+        }
     }
 
     /// Resources of one namespace that are built from this one, sorted.
