@@ -6,6 +6,9 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::access_log::{self, AccessLog};
 use crate::clock::Clock;
 use crate::config::{CacheConfig, NamespaceConfig, share_out};
@@ -50,7 +53,7 @@ pub struct HotKey {
 }
 
 /// What warming did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Warmed {
     /// Keys that were in memory already.
     pub in_memory: u64,

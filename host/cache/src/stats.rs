@@ -1,9 +1,14 @@
 //! Counters that cost a hit one uncontended add, and what they add up to.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Threads are spread over this many counters, each on its own cache line. A power of two.
 pub(crate) const SHARDS: usize = 16;
@@ -88,7 +93,7 @@ impl Default for Histogram {
 }
 
 /// How long something took, over all calls since the cache was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Latency {
     /// How many calls were timed.
     pub count: u64,
@@ -131,8 +136,9 @@ pub(crate) fn count_many(counter: &AtomicU64, many: u64) {
 
 /// What one namespace did since the cache was opened, and what it holds now. Read counter by counter, so a sum may
 /// be off by the calls that run meanwhile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[non_exhaustive]
+#[schemars(transform = with_hit_rate)]
 pub struct NamespaceStats {
     /// Reads answered from memory. Not timed: the call is as short as two clock reads; see the benchmark.
     pub memory_hits: u64,
@@ -235,8 +241,58 @@ impl Latency {
     }
 }
 
-/// What the disk tier is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is written is what is counted, and the hit rate.
+impl Serialize for NamespaceStats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        const MEMBERS: usize = 24;
+        let mut to = serializer.serialize_struct("NamespaceStats", MEMBERS)?;
+        to.serialize_field("hit_rate", &self.hit_rate())?;
+        let counters = [
+            ("memory_hits", self.memory_hits),
+            ("disk_hits", self.disk_hits),
+            ("misses", self.misses),
+            ("loads", self.loads),
+            ("load_failures", self.load_failures),
+            ("load_waits", self.load_waits),
+            ("puts", self.puts),
+            ("puts_refused", self.puts_refused),
+            ("memory_evictions", self.memory_evictions),
+            ("disk_evictions", self.disk_evictions),
+            ("damaged", self.damaged),
+            ("disk_errors", self.disk_errors),
+            ("ghost_hits", self.ghost_hits),
+            ("memory_entries", self.memory_entries),
+            ("memory_bytes", self.memory_bytes),
+            ("memory_budget_bytes", self.memory_budget_bytes),
+            ("disk_entries", self.disk_entries),
+            ("disk_bytes", self.disk_bytes),
+            ("disk_budget_bytes", self.disk_budget_bytes),
+        ];
+        for (name, counter) in &counters {
+            to.serialize_field(name, counter)?;
+        }
+        to.serialize_field("invalidated", &self.invalidated)?;
+        to.serialize_field("disk_read", &self.disk_read)?;
+        to.serialize_field("load", &self.load)?;
+        to.end()
+    }
+}
+
+fn with_hit_rate(schema: &mut Schema) {
+    let described = schemars::json_schema!({
+        "description": "Reads answered from a tier, of all reads; null before the first.",
+        "type": ["number", "null"],
+        "minimum": 0,
+        "maximum": 1,
+    });
+    if let Some(members) = schema.get_mut("properties").and_then(|members| members.as_object_mut()) {
+        members.insert("hit_rate".to_owned(), described.to_value());
+    }
+}
+
+/// What the disk tier is doing. As a text: `off`, `ready` or `unavailable: WHY`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum DiskState {
     /// No directory is configured, or no namespace has room on disk.
     Off,
@@ -246,8 +302,50 @@ pub enum DiskState {
     Unavailable(String),
 }
 
+impl From<DiskState> for String {
+    fn from(state: DiskState) -> Self {
+        match state {
+            DiskState::Off => "off".to_owned(),
+            DiskState::Ready => "ready".to_owned(),
+            DiskState::Unavailable(why) => format!("unavailable: {why}"),
+        }
+    }
+}
+
+impl TryFrom<String> for DiskState {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "off" => Ok(Self::Off),
+            "ready" => Ok(Self::Ready),
+            _ => match text.strip_prefix("unavailable: ") {
+                Some(why) => Ok(Self::Unavailable(why.to_owned())),
+                None => Err(format!(
+                    "{text:?} is no state of a disk tier: expected off, ready or unavailable: WHY"
+                )),
+            },
+        }
+    }
+}
+
+impl JsonSchema for DiskState {
+    fn schema_name() -> Cow<'static, str> {
+        "DiskState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({
+            "description": "What the disk tier is doing: off, ready, or why it cannot be used.",
+            "type": "string",
+            "pattern": "^(off|ready|unavailable: [\\s\\S]*)$",
+            "examples": ["ready"],
+        })
+    }
+}
+
 /// The whole cache's statistics.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct CacheStats {
     /// By namespace.
@@ -276,6 +374,8 @@ impl CacheStats {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -289,6 +389,27 @@ mod tests {
         assert_eq!((summary.count, summary.mean_ns), (1000, 500_500));
         assert!((500_000..=620_000).contains(&summary.p50_ns), "{summary:?}");
         assert!((990_000..=1_230_000).contains(&summary.p99_ns), "{summary:?}");
+    }
+
+    #[test]
+    fn c10_statistics_are_written_as_they_are_described() {
+        let stats = NamespaceStats { memory_hits: 3, misses: 1, ..NamespaceStats::default() };
+        for disk in [DiskState::Off, DiskState::Ready, DiskState::Unavailable("a\nb".to_owned())] {
+            let namespaces = BTreeMap::from([("default".to_owned(), stats.clone())]);
+            let written =
+                serde_json::to_value(CacheStats::new(namespaces, 7, disk.clone())).expect("serialises");
+            assert_eq!(written["namespaces"]["default"]["hit_rate"], 0.75);
+            let schema = serde_json::to_value(schemars::schema_for!(CacheStats)).expect("JSON");
+            assert!(jsonschema::validator_for(&schema).expect("a schema").is_valid(&written), "{written}");
+            let members = |value: &serde_json::Value| {
+                value.as_object().expect("an object").keys().cloned().collect::<BTreeSet<String>>()
+            };
+            let described = &schema["$defs"]["NamespaceStats"]["properties"];
+            assert_eq!(members(&written["total"]), members(described));
+            let again: CacheStats = serde_json::from_value(written).expect("reads back");
+            assert_eq!((again.namespaces["default"].clone(), again.disk), (stats.clone(), disk));
+        }
+        assert!(DiskState::try_from("full".to_owned()).is_err());
     }
 
     #[test]

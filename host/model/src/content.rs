@@ -1,13 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 
 /// A place where bytes can be. Only [`Database`](Self::Database), [`Disk`](Self::Disk) and [`S3`](Self::S3)
 /// are durable, so only they are content locations.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StorageType {
     /// The memory tier of the cache.
@@ -31,7 +32,7 @@ impl StorageType {
 
 /// How stored bytes are compressed. Each form is what the stock tools read: a Zstandard frame, an LZ4 frame, a
 /// gzip member.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompressionType {
     /// As they are.
@@ -86,7 +87,7 @@ impl FromStr for CompressionType {
 }
 
 /// A compression with its level. zstd takes 1 to 19, gzip 1 to 9; the others have no level (0).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Codec {
     /// Which.
     pub compression: CompressionType,
@@ -127,7 +128,7 @@ impl fmt::Display for Codec {
 }
 
 /// Where a version's bytes are, and how to know that they are whole.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ContentLocation {
     /// The durable place.
     pub storage_type: StorageType,

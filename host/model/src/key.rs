@@ -1,7 +1,9 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Longest namespace and resource type, in bytes.
@@ -53,7 +55,7 @@ fn check_name(what: &'static str, text: &str) -> Result<(), KeyError> {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $check:expr, $schema:tt) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -107,18 +109,40 @@ macro_rules! name {
                 Self::new(text)
             }
         }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
     };
 }
 
 name!(
     /// A space of resources: the same id in two namespaces names two resources.
     Namespace,
-    |text: &str| check_name("namespace", text)
+    |text: &str| check_name("namespace", text),
+    {
+        "description": "A space of resources: the same id in two namespaces names two resources.",
+        "type": "string",
+        "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$",
+        "examples": ["default"],
+    }
 );
 name!(
     /// What kind of thing a resource is: `literature`, `corpus`, `trie` …, or a type that a binding makes known.
     ResourceType,
-    |text: &str| check_name("resource type", text)
+    |text: &str| check_name("resource type", text),
+    {
+        "description": "What kind of thing a resource is: a built-in type, or one that a binding makes known.",
+        "type": "string",
+        "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$",
+        "examples": ["corpus"],
+    }
 );
 name!(
     /// Which resource of its type: any UTF-8 of 1 to 512 bytes without control characters. `/`, spaces, `..`
@@ -132,6 +156,14 @@ name!(
             _ => "it is too long",
         };
         Err(KeyError::Id { got: cut(text), problem })
+    },
+    {
+        "description": "Which resource of its type: 1 to 512 bytes of UTF-8 without control characters.",
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 512,
+        "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]+$",
+        "examples": ["lincoln"],
     }
 );
 
@@ -176,7 +208,7 @@ types!(
 );
 
 /// Names a resource.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResourceKey {
     /// Its namespace.
@@ -280,8 +312,24 @@ impl fmt::Display for Seq {
     }
 }
 
+impl JsonSchema for Seq {
+    fn schema_name() -> Cow<'static, str> {
+        "Seq".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Place of a version in its resource's log: 1, 2, 3 … without gaps.",
+            "type": "integer",
+            "format": "uint64",
+            "minimum": 1,
+            "examples": [1],
+        })
+    }
+}
+
 /// Names one version.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionRef {
     /// Of which resource.
     #[serde(flatten)]

@@ -11,6 +11,7 @@ mod key;
 mod metadata;
 mod plan;
 mod recipe;
+mod schema;
 mod spec;
 mod time;
 mod version;
@@ -26,6 +27,7 @@ pub use metadata::{
 };
 pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepReason, StepReport};
 pub use recipe::{Memo, Recipe};
+pub use schema::{RESOURCE_PATTERN, VERSION_PATTERN};
 pub use spec::{
     BuildRecord, BuildSpec, ComponentRef, PolicyDecision, PolicyQuestion, RecordedInput, SpecInput,
 };

@@ -1,12 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Digest, ResourceType};
 
 /// What is known of a version beside its bytes: the fields of its type, and whatever the caller adds.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metadata {
     /// Fields of the resource's type.
@@ -41,7 +42,7 @@ impl Metadata {
 }
 
 /// The fields of each resource type.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TypedMetadata {
     /// A type without fields of its own.
@@ -87,7 +88,7 @@ fn english() -> String {
 }
 
 /// A dictionary entry.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DictionaryMetadata {
     /// The word explained.
@@ -100,7 +101,7 @@ pub struct DictionaryMetadata {
 }
 
 /// A text and its statistics, which a component derives.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiteratureMetadata {
     /// Title.
@@ -129,7 +130,7 @@ pub struct LiteratureMetadata {
 }
 
 /// What a component counted in a text.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LiteratureStatistics {
     /// Words by UAX #29.
     pub word_count: u64,
@@ -144,7 +145,7 @@ pub struct LiteratureStatistics {
 }
 
 /// What sort of corpus.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CorpusType {
     /// Of given texts or words.
@@ -159,7 +160,7 @@ pub enum CorpusType {
 }
 
 /// A corpus, as its builder and its inputs say. Parents are derived from the graph, never stored.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusMetadata {
     /// What sort.
@@ -198,7 +199,7 @@ pub struct CorpusMetadata {
 }
 
 /// Aggregates of a language corpus (M12).
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LanguageStatistics {
     /// Language (BCP 47).
@@ -215,7 +216,7 @@ pub struct LanguageStatistics {
 }
 
 /// A trie index.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrieMetadata {
     /// Corpora that it was built from.
@@ -231,7 +232,7 @@ pub struct TrieMetadata {
 }
 
 /// A semantic index, pinned to one exact corpus version. How long it took stands in the build record.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SemanticMetadata {
     /// The corpus.
@@ -253,7 +254,7 @@ pub struct SemanticMetadata {
 }
 
 /// A composite search index: pins of one publish.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SearchMetadata {
     /// The trie.
@@ -272,7 +273,7 @@ pub struct SearchMetadata {
 }
 
 /// A component.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginMetadata {
     /// Its contract, e.g. `floret:index@0.1.0`.
@@ -297,7 +298,7 @@ pub struct PluginMetadata {
 }
 
 /// A minisign signature that was verified.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PluginSignature {
     /// Of the key that it was made with: 16 digits, as minisign writes them.
@@ -309,7 +310,7 @@ pub struct PluginSignature {
 }
 
 /// A binding.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BindingMetadata {
     /// Name of the component.

@@ -1,9 +1,10 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Digest, ResourceKey, TimestampMs, VersionRef};
 
 /// What a cascade would do, in an order in which every step follows those it needs.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The resources that changed.
     pub roots: Vec<ResourceKey>,
@@ -12,7 +13,7 @@ pub struct Plan {
 }
 
 /// One step of a plan.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStep {
     /// What would be built.
     pub key: ResourceKey,
@@ -23,7 +24,7 @@ pub struct PlannedStep {
 }
 
 /// Why a resource is looked at.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum StepReason {
     /// It was asked for by name.
@@ -36,7 +37,7 @@ pub enum StepReason {
 }
 
 /// What became of a step.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 pub enum Fate {
     /// Its component ran.
@@ -77,7 +78,7 @@ impl Fate {
 }
 
 /// One step of a cascade that ran.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
     /// Which resource.
     pub key: ResourceKey,
@@ -99,7 +100,7 @@ pub struct StepReport {
 }
 
 /// A cascade that ran: everything of it was published at once, or nothing.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CascadeReport {
     /// Names the cascade.
     pub id: String,

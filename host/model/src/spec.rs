@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -5,7 +6,7 @@ use crate::{Codec, Digest, ResourceKey, VersionRef};
 
 /// How a derived resource is built: which inputs, and what its configuration adds to its binding's. Which
 /// component does it is the binding's business, so that a swap needs no change here.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSpec {
     /// The resources that it is made from, in order.
@@ -16,7 +17,7 @@ pub struct BuildSpec {
 }
 
 /// One input of a build: always the latest version when it runs.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpecInput {
     /// What the builder is told that it is: `document`, `corpus`, `part`.
@@ -26,7 +27,7 @@ pub struct SpecInput {
 }
 
 /// How a version was built: enough to build it again and compare.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BuildRecord {
     /// What built it; absent for a composite search index, which the host itself puts together.
     pub component: Option<ComponentRef>,
@@ -49,7 +50,7 @@ pub struct BuildRecord {
 }
 
 /// Names a component exactly.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentRef {
     /// Its resource version.
     pub plugin: VersionRef,
@@ -60,7 +61,7 @@ pub struct ComponentRef {
 }
 
 /// An input as it was.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RecordedInput {
     /// What it was to the builder.
     pub role: String,
@@ -71,7 +72,7 @@ pub struct RecordedInput {
 }
 
 /// How a codec came to be chosen.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyDecision {
     /// The component, as `name@version`.
     pub policy: String,
@@ -87,7 +88,7 @@ pub struct PolicyDecision {
 }
 
 /// What a policy was asked about a content, and what it chose.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyQuestion {
     /// The version of the component.
     pub component: VersionRef,

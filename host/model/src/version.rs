@@ -1,15 +1,17 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schema::VERSION_PATTERN;
 use crate::{
     BuildRecord, BuildSpec, ContentLocation, Digest, DigestHasher, Metadata, PolicyDecision, ResourceKey,
     Seq, TimestampMs, VersionRef,
 };
 
 /// Which part of the semantic version grows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bump {
     /// 1.2.3 → 1.2.4.
@@ -36,7 +38,7 @@ impl Bump {
 }
 
 /// A version that another was made from.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Dependency {
     /// What it is to the dependent: `document`, `corpus`, `index`, `component`, `binding`, `part` …
     pub role: String,
@@ -46,7 +48,7 @@ pub struct Dependency {
 }
 
 /// One entry of a resource's log. Never changes once committed, but that cleanup may drop its bytes.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Version {
     /// Of which resource.
     #[serde(flatten)]
@@ -65,6 +67,7 @@ pub struct Version {
     pub content_location: ContentLocation,
     /// The stored bytes, when they are inline.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "inline_bytes")]
+    #[schemars(with = "Option<Vec<u8>>")]
     pub content_inline: Option<Bytes>,
     /// What it was made from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -170,13 +173,14 @@ fn fingerprint(of: Fingerprinted<'_>) -> Digest {
 }
 
 /// The versioning fields of a version (M4), as the API shows them.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionInfo {
     /// Semantic version.
     pub version: String,
     /// Place in the log.
     pub seq: Seq,
-    /// When, in UTC.
+    /// When, in UTC (RFC 3339).
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// SHA-256 of the content.
     pub data_hash: Digest,
@@ -186,7 +190,8 @@ pub struct VersionInfo {
     pub superseded_by: Option<Seq>,
     /// The version's before.
     pub supersedes: Option<Seq>,
-    /// `TYPE/ID@SEQ` of what it was made from.
+    /// `TYPE/ID@SEQ` or `NAMESPACE:TYPE/ID@SEQ` of what it was made from.
+    #[schemars(inner(regex(pattern = VERSION_PATTERN)))]
     pub dependencies: Vec<String>,
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floret_runtime::{Bounds, Component, Limits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits of one binding; what is absent is the host's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BindingLimits {
     /// Longest time of one build, in milliseconds.

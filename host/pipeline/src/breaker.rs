@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
 use floret_model::{Digest, ResourceType, Seq, TimestampMs, Version, VersionRef};
 use floret_runtime::Error as Runtime;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lease::milliseconds;
@@ -27,7 +28,7 @@ pub(crate) const BREAKER_TYPE: &str = "breaker";
 const ERROR_CHARS_MAX: usize = 500;
 
 /// What is known of a breaker: the content of its resource.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Breaker {
     /// Whether the component is not asked.

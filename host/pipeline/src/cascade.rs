@@ -7,6 +7,8 @@ use std::time::Instant;
 use floret_model::{CascadeReport, Fate, ResourceKey, Seq, StepReport, TimestampMs, Version};
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
@@ -29,7 +31,7 @@ pub struct Change {
 }
 
 /// Texts and children for a corpus that is there. Those that it has are passed over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Addition {
     /// The corpus.
     pub corpus: ResourceKey,

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use floret_model::{Digest, Namespace, ResourceType, TimestampMs, Version, VersionRef};
 use floret_runtime::{Choice, Component, PolicyProfile};
 use futures::{StreamExt, TryStreamExt};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::plugins::check_config;
@@ -56,7 +57,7 @@ pub struct PolicyReplay {
 }
 
 /// A policy that was compared.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Compared {
     /// `name@version`, as it calls itself.
     pub component: String,
@@ -67,7 +68,7 @@ pub struct Compared {
 }
 
 /// What contents take under a policy.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// Bytes as they would be stored.
     pub bytes: u64,
@@ -78,7 +79,7 @@ pub struct Cost {
 }
 
 /// What contents take under both.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Costs {
     /// Contents.
     pub count: u64,
@@ -93,7 +94,7 @@ pub struct Costs {
 }
 
 /// What the comparison showed.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyComparison {
     /// The one policy.
     pub a: Compared,

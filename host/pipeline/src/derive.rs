@@ -12,6 +12,8 @@ use floret_model::{
 };
 use floret_runtime::{ContractKind, Input};
 use floret_store::{Claim, Draft, IfUnchanged, Precondition};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cascade::Overlay;
@@ -25,19 +27,24 @@ use crate::{Error, Floret, describe};
 const BLOB_LEASE_MS: u64 = 60 * 60 * 1000;
 
 /// What is to be derived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DerivedSpec {
     /// As which resource.
     pub key: ResourceKey,
     /// From what, and how.
     pub spec: BuildSpec,
     /// For a corpus: what sort; as before, or base, if absent.
+    #[serde(default)]
     pub corpus_type: Option<CorpusType>,
     /// For a corpus: its dialect; as before if absent.
+    #[serde(default)]
     pub dialect: Option<String>,
     /// How its semantic version grows.
+    #[serde(default)]
     pub bump: Bump,
     /// The latest version that the inputs were worked out from, where they were: another one is a lost race.
+    #[serde(skip)]
     pub(crate) follows: Option<Seq>,
 }
 

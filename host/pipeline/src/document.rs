@@ -1,14 +1,15 @@
 //! The wire form of a version: JSON with the field names that readers of the older documents know.
 
 use floret_model::{BuildRecord, ContentLocation, PolicyDecision, Seq, TypedMetadata, Version, VersionInfo};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{Error, Floret};
 
 /// A version as `floret get --json` shows it (M6). Everything that the log or the graph implies is derived when
 /// it is made: `is_latest`, `superseded_by`, `parent_corpus_id`, `build_time_seconds`.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionDocument {
     /// Id of the resource.
     pub resource_id: String,
@@ -43,9 +44,10 @@ pub struct VersionDocument {
 }
 
 /// A version in short: an entry of a log, or a line of a list.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VersionEntry {
     /// `TYPE/ID` or `NAMESPACE:TYPE/ID`.
+    #[schemars(regex(pattern = floret_model::RESOURCE_PATTERN))]
     pub resource: String,
     /// Its place in the log.
     pub seq: Seq,
@@ -54,6 +56,7 @@ pub struct VersionEntry {
     /// When it was published, in UTC.
     pub created_at: String,
     /// SHA-256 of its raw bytes.
+    #[schemars(with = "floret_model::Digest")]
     pub data_hash: String,
     /// Length of its raw bytes.
     pub size_bytes: u64,

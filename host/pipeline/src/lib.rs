@@ -41,6 +41,8 @@ mod search;
 mod tend;
 mod tree;
 mod why;
+#[cfg(test)]
+mod wire;
 
 pub use bounds::BindingLimits;
 pub use breaker::Breaker;

@@ -18,6 +18,7 @@ use floret_model::{
 use floret_runtime::{Component, ContractKind};
 use floret_store::ListQuery;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -38,7 +39,7 @@ pub use take::BindingState;
 pub const POLICY_BINDING: &str = "policy";
 
 /// Which component does something, and how it is configured: the content of a binding.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Binding {
     /// Name of an installed component; its latest version is used.

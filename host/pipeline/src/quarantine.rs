@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use floret_model::{Digest, ResourceType, Version, VersionRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::plugins::plugin_key;
@@ -15,7 +16,7 @@ const DIGITS_MIN: usize = 8;
 
 /// Why a component is not to be used, or was not until somebody released it: the content of
 /// `plugins:quarantine/DIGEST`, so that every host knows of it, and its history is kept.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Quarantine {
     /// SHA-256 of the component.
     pub digest: Digest,

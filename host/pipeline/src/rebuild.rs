@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use floret_model::{ComponentRef, Digest, Version, VersionRef};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::derive::{Job, Resolved};
 use crate::plugins::parse_binding;
@@ -16,7 +17,7 @@ use crate::{Error, Floret};
 const PAGE: usize = 256;
 
 /// What building versions again showed.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct RebuildReport {
     /// Which versions were chosen.
     #[serde(flatten)]
@@ -32,7 +33,7 @@ pub struct RebuildReport {
 }
 
 /// One build repeated.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Rebuilt {
     /// The version.
     pub version: VersionRef,

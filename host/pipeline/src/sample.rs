@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use floret_model::{DigestHasher, VersionRef};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
 /// How many of the things there are.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sample {
     /// All of them.
@@ -22,7 +23,7 @@ pub enum Sample {
 }
 
 /// A sample and what chance is drawn from.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Sampling {
     /// How many.
     pub sample: Sample,

@@ -12,6 +12,8 @@ use floret_model::{
 use floret_runtime::Input;
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use futures::future::try_join_all;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::content::{Held, is_short};
@@ -24,7 +26,8 @@ use crate::{Cached, Content, Error, Floret};
 const DICTIONARY_INLINE_BYTES_MAX: usize = 1 << 20;
 
 /// What must be true of the latest version for a save to go through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum IfLatest {
     /// There is none.
     Absent,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use floret_model::{Codec, Digest, ResourceKey, ResourceType, Version, VersionRef, canonical_json};
 use floret_runtime::{Hit, Mode, Query, Searcher};
 use futures::future::try_join_all;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::derive::{Job, Output};
@@ -39,7 +40,7 @@ struct Pin {
 const FORMAT: &str = "floret.search/1";
 
 /// One answer, merged over the parts that gave it.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHit {
     /// The word.
     pub word: String,
@@ -54,11 +55,13 @@ pub struct SearchHit {
 }
 
 /// Answers to a question.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SearchAnswer {
     /// The version that was asked.
+    #[schemars(regex(pattern = floret_model::VERSION_PATTERN))]
     pub index: String,
     /// The parts that could answer, as `TYPE/ID@SEQ`.
+    #[schemars(inner(regex(pattern = floret_model::VERSION_PATTERN)))]
     pub parts: Vec<String>,
     /// Best first.
     pub hits: Vec<SearchHit>,

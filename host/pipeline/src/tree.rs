@@ -8,7 +8,8 @@ use floret_model::{
     VersionRef,
 };
 use futures::future::{BoxFuture, FutureExt};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cascade::{Addition, Change};
@@ -20,7 +21,8 @@ use crate::{Error, Floret, Progress, Selector};
 const DEPTH_MAX: usize = 1_000;
 
 /// A corpus to create.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct CorpusRequest {
     /// Texts, in order.
     pub documents: Vec<ResourceKey>,
@@ -42,7 +44,7 @@ impl CorpusRequest {
 }
 
 /// A corpus with its children, as of one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CorpusTree {
     /// The corpus.
     pub version: VersionRef,

@@ -3,7 +3,8 @@
 use floret_model::{
     BuildRecord, CascadeReport, Codec, Digest, PolicyDecision, ResourceKey, StepReport, VersionRef,
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Floret, Selector};
 
@@ -11,7 +12,7 @@ use crate::{Error, Floret, Selector};
 const LOOK_BACK: usize = 10;
 
 /// An account of a resource's latest build.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Why {
     /// The latest version.
     pub version: VersionRef,
@@ -29,7 +30,7 @@ pub struct Why {
 }
 
 /// An input that has moved on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct NewerInput {
     /// What it is to the build.
     pub role: String,

@@ -36,7 +36,9 @@ pub mod types_v0_1;
 use std::fmt;
 
 use floret_model::{Codec, Digest};
+use schemars::JsonSchema;
 use semver::Version;
+use serde::{Deserialize, Serialize};
 
 /// Media type of a corpus.
 pub const CORPUS_MEDIA_TYPE: &str = "text/vnd.floret.corpus; version=1";
@@ -223,7 +225,8 @@ impl fmt::Display for Mode {
 }
 
 /// A question to an index. The text has at most 1,024 bytes.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Query {
     /// The word itself.
     Exact(String),
@@ -234,6 +237,7 @@ pub enum Query {
         /// The word looked for.
         text: String,
         /// Greatest Levenshtein distance: 1 or 2.
+        #[schemars(range(min = 1, max = 2))]
         distance: u8,
     },
     /// What is nearest to the text.

@@ -15,6 +15,7 @@ use floret_model::{
     Namespace, PolicyDecision, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef,
 };
 use futures::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -228,7 +229,7 @@ pub enum Claim {
 }
 
 /// What a catalog holds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogStatistics {
     /// Resources.
     pub resources: u64,

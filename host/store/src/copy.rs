@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use floret_model::Version;
 use futures::{StreamExt, TryStreamExt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::plan::Plan;
@@ -72,7 +73,7 @@ pub enum CopyEvent {
 }
 
 /// What was copied, or would be.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CopyReport {
     /// Whether nothing was written.
     pub dry_run: bool,

@@ -6,6 +6,7 @@ use floret_model::{Namespace, ResourceKey, ResourceType, TimestampMs};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Lease, Leased};
@@ -24,7 +25,7 @@ const ROUND_TRIP_NOTABLE_MS: f64 = 50.0;
 const LEASE_MS: u64 = 10_000;
 
 /// How grave a finding is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As it should be.
@@ -36,7 +37,7 @@ pub enum Verdict {
 }
 
 /// One thing that was looked at.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// What was looked at, e.g. `catalog`.
     pub check: String,

@@ -10,6 +10,7 @@
 use floret_model::{Digest, TimestampMs};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -23,7 +24,7 @@ const PAGE_ROWS: usize = 1000;
 pub(crate) const ERRORS_MAX: usize = 100;
 
 /// What a sweep did, or would do.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SweepReport {
     /// Rows looked at.
     pub examined: u64,

@@ -6,6 +6,7 @@ mod logs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use floret_model::{ResourceType, Seq, TimestampMs, Version, VersionRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gc::{ERRORS_MAX, SweepReport, sweep};
@@ -59,7 +60,7 @@ impl RetentionPolicy {
 }
 
 /// Why a version stays.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeepReason {
     /// It is the latest.
@@ -141,7 +142,7 @@ pub fn retain(newest: usize, log: &[LogEntry]) -> Retained {
 }
 
 /// A version that stays though it is not among the newest.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Kept {
     /// Which.
     pub version: VersionRef,
@@ -150,7 +151,7 @@ pub struct Kept {
 }
 
 /// What a cleanup did, or would do.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CleanupReport {
     /// Whether nothing was changed.
     pub dry_run: bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use floret_model::{Digest, ResourceKey, Seq, StorageType, Version, VersionRef};
 use futures::StreamExt;
 use object_store::ObjectStoreExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{BlobRecord, BlobState, Catalog};
@@ -26,7 +27,7 @@ pub struct VerifyOptions {
 }
 
 /// Something that is not as it must be.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// `I1` to `I6`, or `index` for what is derived from the log.
     pub invariant: String,
@@ -37,7 +38,7 @@ pub struct Problem {
 }
 
 /// What was checked, and what is wrong.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct VerifyReport {
     /// Resources.
     pub resources: u64,

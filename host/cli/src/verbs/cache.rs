@@ -2,11 +2,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
-use floret_cache::{CacheStats, DiskState, Invalidated, NamespaceStats, Pattern};
+use floret_cache::{CacheStats, DiskState, Invalidated, Pattern};
 use floret_model::Namespace;
 use floret_pipeline::Floret;
 use floret_store::ListQuery;
-use serde_json::{Value, json};
 
 use crate::given::usage;
 use crate::out::{Cell, Out, Table, Tone, bytes, count, percent};
@@ -70,7 +69,7 @@ async fn stats(context: &mut Context) -> Result<()> {
     context
         .with_host(async |host, out, _| {
             let stats = host.cache().stats();
-            out.show(&document(&stats), |out| {
+            out.show(&stats, |out| {
                 out.table(&table(&stats))?;
                 match &stats.disk {
                     DiskState::Ready => Ok(()),
@@ -112,49 +111,6 @@ pub(crate) fn table(stats: &CacheStats) -> Table {
     table
 }
 
-fn document(stats: &CacheStats) -> Value {
-    let namespaces: serde_json::Map<String, Value> =
-        stats.namespaces.iter().map(|(name, stats)| (name.clone(), namespace(stats))).collect();
-    let disk = match &stats.disk {
-        DiskState::Off => "off".to_owned(),
-        DiskState::Unavailable(why) => format!("unavailable: {why}"),
-        DiskState::Ready => "ready".to_owned(),
-    };
-    json!({
-        "namespaces": namespaces,
-        "total": namespace(&stats.total),
-        "memory_bytes_max": stats.memory_bytes_max,
-        "disk": disk,
-    })
-}
-
-fn namespace(stats: &NamespaceStats) -> Value {
-    let latency = |latency: &floret_cache::Latency| json!({"count": latency.count, "mean_ns": latency.mean_ns, "p50_ns": latency.p50_ns, "p99_ns": latency.p99_ns});
-    json!({
-        "hit_rate": stats.hit_rate(),
-        "memory_hits": stats.memory_hits,
-        "disk_hits": stats.disk_hits,
-        "misses": stats.misses,
-        "loads": stats.loads,
-        "load_failures": stats.load_failures,
-        "load_waits": stats.load_waits,
-        "puts": stats.puts,
-        "puts_refused": stats.puts_refused,
-        "memory_evictions": stats.memory_evictions,
-        "disk_evictions": stats.disk_evictions,
-        "damaged": stats.damaged,
-        "disk_errors": stats.disk_errors,
-        "memory_entries": stats.memory_entries,
-        "memory_bytes": stats.memory_bytes,
-        "memory_budget_bytes": stats.memory_budget_bytes,
-        "disk_entries": stats.disk_entries,
-        "disk_bytes": stats.disk_bytes,
-        "disk_budget_bytes": stats.disk_budget_bytes,
-        "disk_read": latency(&stats.disk_read),
-        "load": latency(&stats.load),
-    })
-}
-
 async fn invalidate(args: Invalidate, context: &mut Context) -> Result<()> {
     let patterns = args.patterns.iter().map(|pattern| Pattern::glob(pattern));
     let patterns = patterns.collect::<Result<Vec<Pattern>, _>>()?;
@@ -165,7 +121,7 @@ async fn invalidate(args: Invalidate, context: &mut Context) -> Result<()> {
                 Some(namespace) => host.cache().invalidate_namespace(namespace.as_str()).await?,
                 None => matching(host, &patterns).await?,
             };
-            out.show(&json!({"memory": gone.memory, "disk": gone.disk}), |out| told(out, gone))
+            out.show(&gone, |out| told(out, gone))
         })
         .await
 }
@@ -212,13 +168,7 @@ async fn warm(args: Warm, context: &mut Context) -> Result<()> {
             let warmed = host.warm(args.limit).await;
             bar.finish_and_clear();
             let held = host.cache().stats().total.memory_bytes;
-            let document = json!({
-                "in_memory": warmed.in_memory,
-                "from_disk": warmed.from_disk,
-                "loaded": warmed.loaded,
-                "failed": warmed.failed,
-            });
-            out.show(&document, |out| {
+            out.show(&warmed, |out| {
                 let sentence = format!(
                     "{} entries from disk, {} from the store, {} gone ({} in {})",
                     count(warmed.from_disk),

@@ -3,14 +3,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use floret_model::{Digest, ResourceType};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sections::{self, ComponentMetadata};
 use crate::{Error, Floret};
 
 /// A component as `inspect` shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Inspected {
     /// SHA-256 of its bytes.
     pub digest: Digest,
@@ -35,11 +36,11 @@ pub struct Inspected {
     /// What its maker wrote into it.
     pub metadata: ComponentMetadata,
     /// What it may use here, by the names of `[limits]`: bytes, milliseconds and counts.
-    pub limits: BTreeMap<&'static str, u64>,
+    pub limits: BTreeMap<String, u64>,
 }
 
 /// Who uses an installed component.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Users {
     /// What it is bound to.
     pub bindings: Vec<String>,
@@ -74,7 +75,11 @@ impl Floret {
             exports: component.exports().to_vec(),
             config_schema: description.config_schema.clone(),
             metadata: sections::read(&bytes),
-            limits: self.component_limits(),
+            limits: self
+                .component_limits()
+                .into_iter()
+                .map(|(name, limit)| (name.to_owned(), limit))
+                .collect(),
         })
     }
 

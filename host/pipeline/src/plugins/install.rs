@@ -6,6 +6,8 @@ use floret_model::{
     Digest, Metadata, PluginMetadata, PluginSignature, ResourceKey, ResourceType, TypedMetadata, Version,
 };
 use floret_runtime::Component;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Binding, check_contract, is_removed, plugin_key};
 use crate::host::BuiltIn;
@@ -28,7 +30,7 @@ pub struct InstallRequest {
 }
 
 /// A component that could be installed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// As what.
     pub key: ResourceKey,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload, ProducersSectionReader};
 
 /// A text longer than this is cut: it is for people.
@@ -12,7 +13,7 @@ const TEXT_BYTES_MAX: usize = 1_024;
 const PRODUCERS_MAX: usize = 64;
 
 /// The metadata of a component, as far as it has any. Nothing of it is verified.
-#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ComponentMetadata {
     /// Who made it.
     pub authors: Option<String>,

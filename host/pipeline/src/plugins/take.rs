@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, SeqCst};
 
 use floret_model::{ResourceKey, ResourceType, TimestampMs, Version, VersionRef};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Binding, Bound, check_config, check_contract, is_removed, parse_binding, plugin_key};
@@ -17,7 +18,7 @@ use crate::{Error, Floret, Freshness, Selector};
 const VERSIONS_TRIED_MAX: usize = 16;
 
 /// A binding as it is in use.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BindingState {
     /// What is bound to it.
     #[serde(rename = "type")]

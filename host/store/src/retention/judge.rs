@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use floret_model::{Namespace, ResourceKey, Seq, TimestampMs, Version, VersionRef};
 use futures::future::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::logs::Known;
@@ -72,7 +73,7 @@ pub type Judge<'a> = dyn Fn(ResourceKey, Vec<KnownVersion>) -> BoxFuture<'a, Res
     + 'a;
 
 /// What was said of a version, and whether it was done.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// Which.
     pub version: VersionRef,
