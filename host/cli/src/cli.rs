@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::EXIT_CODES;
 use crate::out::ColorChoice;
+use crate::remote::Server;
 use crate::verbs::{
     build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health,
     list, log, plan, plugin, policy, save, search, serve, verify, why,
@@ -41,6 +42,8 @@ pub(crate) struct Global {
     /// Where large contents are kept: s3://BUCKET/PREFIX or file:///FOLDER [default: DATA/blobs].
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub blobs: Option<String>,
+    #[command(flatten)]
+    pub remote: Server,
     /// Write one JSON document (errors too, on standard error).
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,

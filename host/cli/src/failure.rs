@@ -49,6 +49,16 @@ pub(crate) enum Failure {
     /// `plugin test` found a fault.
     #[error("{0}")]
     Unfit(String),
+    /// A server says so.
+    #[error("{message}")]
+    Server {
+        /// What programs call it.
+        code: &'static str,
+        /// How the same ends here.
+        exit: Exit,
+        /// What it says.
+        message: String,
+    },
 }
 
 impl Failure {
@@ -69,6 +79,7 @@ impl Failure {
             Self::Interrupted(_) => ("interrupted", Exit::Interrupted),
             Self::Unhealthy(_) => ("unhealthy", Exit::Integrity),
             Self::Unfit(_) => ("plugin_unfit", Exit::Plugin),
+            Self::Server { code, exit, .. } => (code, *exit),
         }
     }
 }
@@ -101,6 +112,16 @@ pub(crate) enum Exit {
     InUse = 7,
     Unavailable = 8,
     Interrupted = 130,
+}
+
+impl Exit {
+    /// The one of this number.
+    pub(crate) fn of(code: u8) -> Option<Self> {
+        use Exit::{Conflict, InUse, Integrity, Interrupted, Invalid, NotFound, Other, Plugin, Unavailable};
+        [Other, Invalid, NotFound, Conflict, Plugin, Integrity, InUse, Unavailable, Interrupted]
+            .into_iter()
+            .find(|exit| *exit as u8 == code)
+    }
 }
 
 /// What `--help` says of the exit codes.

@@ -11,6 +11,7 @@ use crate::cli::{Cli, Global, Verb};
 use crate::config::{Flags, Settings, load, process_env};
 use crate::failure::{Exit, classify, is_broken_pipe};
 use crate::out::{ColorChoice, Out, print_error};
+use crate::remote::{Client, Home};
 use crate::verbs;
 use crate::work::Bars;
 
@@ -23,6 +24,22 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Whether a server was named.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.global.remote.is_named()
+    }
+
+    /// Do the work at the server that was named, or else with the host of the data folder.
+    pub(crate) async fn with_home<T>(
+        &mut self,
+        work: impl AsyncFnOnce(Home<'_>, &mut Out, Bars) -> Result<T>,
+    ) -> Result<T> {
+        match Client::of_named(&self.global.remote)? {
+            Some(client) => work(Home::There(&client), &mut self.out, self.bars).await,
+            None => self.with_host(async |host, out, bars| work(Home::Here(host), out, bars).await).await,
+        }
+    }
+
     /// Open the host, do the work, and close the host whatever came of it.
     pub(crate) async fn with_host<T>(
         &mut self,
@@ -41,6 +58,24 @@ impl Context {
         closed?;
         Ok(done)
     }
+}
+
+/// Verbs that a server can be asked for; every other one works on a data folder, or on nothing.
+fn is_remote(verb: &Verb) -> bool {
+    matches!(
+        verb,
+        Verb::Save(_)
+            | Verb::Get(_)
+            | Verb::Log(_)
+            | Verb::List(_)
+            | Verb::Corpus(_)
+            | Verb::Build(_)
+            | Verb::Plan(_)
+            | Verb::Cascade(_)
+            | Verb::Why(_)
+            | Verb::Search(_)
+            | Verb::Completions(_)
+    )
 }
 
 /// Everything.
@@ -76,6 +111,10 @@ fn run(cli: Cli) -> Result<()> {
     // Needs no configuration, so that what is wrong with one can be explained.
     if let Verb::Explain(args) = &cli.verb {
         return verbs::explain::run(args, &mut out);
+    }
+    if cli.global.remote.is_named() && !is_remote(&cli.verb) {
+        let message = "this verb works on a data folder and cannot be asked of a server: leave out --server (or the variable FLORET_SERVER), or run it where the folder is";
+        return Err(crate::given::usage(message));
     }
     let settings = match load(&flags, &process_env()) {
         Ok(settings) => settings,

@@ -23,14 +23,3 @@ pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod verify;
 pub(crate) mod why;
-
-use floret_model::ResourceKey;
-use floret_pipeline::{Floret, Selector};
-
-/// Every resource is there, so that a slip of the pen is not taken for a resource on which nothing depends.
-async fn check_there(host: &Floret, keys: &[ResourceKey]) -> anyhow::Result<()> {
-    for key in keys {
-        host.resolve(key, &Selector::Latest).await?;
-    }
-    Ok(())
-}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use floret_model::CascadeReport;
-use floret_pipeline::{Error, Event, Progress};
+use floret_pipeline::{Event, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::failure::Exit;
@@ -54,10 +54,13 @@ impl Bars {
 
     /// Run a cascade, or anything that reports as one does: a bar for its steps; the first Ctrl-C stops it between two
     /// steps, the second ends the process.
-    pub(crate) async fn cascade(
+    pub(crate) async fn cascade<E>(
         self,
-        work: impl AsyncFnOnce(&Progress) -> Result<CascadeReport, Error>,
-    ) -> Result<CascadeReport> {
+        work: impl AsyncFnOnce(&Work) -> Result<CascadeReport, E>,
+    ) -> Result<CascadeReport>
+    where
+        E: Into<anyhow::Error>,
+    {
         let bar = self.bar(Some(0), "building");
         let drawn = bar.clone();
         let progress = Progress::new(move |event| match event {
@@ -69,10 +72,32 @@ impl Bars {
             _ => {}
         });
         let watch = Watch::start(progress.clone(), bar.clone());
-        let report = work(&progress).await;
+        let report = work(&Work { progress, bar: bar.clone() }).await;
         watch.end();
         bar.finish_and_clear();
-        Ok(report?)
+        report.map_err(Into::into)
+    }
+}
+
+/// A cascade that runs: who is told of its steps, and whether it is to stop.
+pub(crate) struct Work {
+    progress: Progress,
+    bar: ProgressBar,
+}
+
+impl Work {
+    /// So many of the steps are done.
+    pub(crate) fn is_at(&self, done: u64, of: u64) {
+        self.bar.set_length(of);
+        self.bar.set_position(done);
+    }
+}
+
+impl std::ops::Deref for Work {
+    type Target = Progress;
+
+    fn deref(&self) -> &Progress {
+        &self.progress
     }
 }
 

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::Turn;
 use crate::content::{body_of, taken};
 use crate::given::{Condition, Named, Parameters, condition, header_text, is_known};
+use crate::options;
 use crate::problem::Problem;
 
 /// Contents of this length and above are read into a file.
@@ -44,12 +45,13 @@ pub(crate) async fn put(
 ) -> Result<Response, Problem> {
     let condition = condition(&headers)?;
     let media_type = header_text(&headers, &CONTENT_TYPE)?.map(str::to_owned);
+    let options = options::given(&headers, &key)?;
     let content = taken(&host, &headers, body).await?;
     let if_latest = match condition {
         None => None,
         Some(condition) => Some(if_latest(&host, &key, condition).await?),
     };
-    let saved = host.save(SaveRequest { media_type, if_latest, ..SaveRequest::new(key, content) }).await;
+    let saved = host.save(SaveRequest { media_type, if_latest, ..options.on(key, content) }).await;
     let saved = saved.map_err(|error| match if_latest {
         Some(_) => Problem::from(error).with_precondition(),
         None => error.into(),

@@ -38,5 +38,5 @@ pub use retention::{
     CleanupReport, Judge, Judged, Judgement, KeepReason, Kept, KnownVersion, LogEntry, Retained,
     RetentionPolicy, cleanup, cleanup_judged, retain,
 };
-pub use spool::{SpoolReader, Spooled};
+pub use spool::{SpoolReader, Spooled, spool};
 pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

@@ -56,6 +56,14 @@ impl Spooled {
     }
 }
 
+/// Hash what a reader holds while it is written to a temporary file of the system. Blocks. `what` names it in errors.
+///
+/// # Errors
+/// A reader or a disk that fails.
+pub fn spool(what: &Path, from: impl Read) -> Result<Spooled, Error> {
+    Spool::new(None).write(what, from)
+}
+
 /// A temporary file has no name that anybody could look for.
 pub(crate) fn unreadable(action: &'static str, source: io::Error) -> Error {
     Error::Io { action, path: "the temporary file of a content".into(), source }

@@ -16,8 +16,10 @@ use crate::failure::Failure;
 pub(crate) const CONFIG_FILE: &str = "config.toml";
 const PREFIX: &str = "FLORET_";
 /// Variables with the prefix that are no key of the configuration.
-pub(crate) const DOCUMENTED_ENV: [(&str, &str); 2] = [
+pub(crate) const DOCUMENTED_ENV: [(&str, &str); 4] = [
     ("FLORET_CONFIG", "the configuration file, as --config"),
+    ("FLORET_SERVER", "the server that is asked, as --server"),
+    ("FLORET_TOKEN", "the token that it asks for, unless --token-file is given"),
     ("FLORET_TEST_", "whatever begins so belongs to the tests and is passed over"),
 ];
 

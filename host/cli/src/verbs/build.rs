@@ -2,10 +2,12 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use floret_model::{Bump, ResourceKey, ResourceType};
-use floret_pipeline::{Change, DerivedSpec, Error, Floret, Selector};
+use floret_pipeline::{DerivedSpec, Error, Selector};
 use serde_json::Value;
 
+use crate::failure::classify;
 use crate::given::{self, usage};
+use crate::remote::Home;
 use crate::report;
 use crate::run::Context;
 
@@ -44,12 +46,11 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let config = given::config(args.set_file.as_deref(), &args.set)?;
     check(&args)?;
     context
-        .with_host(async |host, out, bars| {
-            let mut build = asked(&args, host).await?;
+        .with_home(async |home, out, bars| {
+            let mut build = asked(&args, home).await?;
             build.spec.config.extend(config);
             build.bump = args.bump;
-            let change = Change { builds: vec![build], ..Change::default() };
-            let report = bars.cascade(async |progress| host.apply(change, progress).await).await?;
+            let report = bars.cascade(async |work| home.build(build, work).await).await?;
             out.show(&report, |out| report::show(out, &report))
         })
         .await
@@ -71,19 +72,23 @@ fn check(args: &Args) -> Result<()> {
 }
 
 /// The build with the inputs that were given, or else with those of the latest version.
-async fn asked(args: &Args, host: &Floret) -> Result<DerivedSpec> {
+async fn asked(args: &Args, home: Home<'_>) -> Result<DerivedSpec> {
     let (role, keys) = if args.parts.is_empty() { ("corpus", &args.from) } else { ("part", &args.parts) };
     let mut build = DerivedSpec::new(args.key.clone(), role, keys.clone());
     if !keys.is_empty() {
         return Ok(build);
     }
-    let head = match host.resolve(&args.key, &Selector::Latest).await {
-        Err(Error::NotFound { what, .. }) => {
-            let hint = Some("to build it, say from what: --from corpus/ID, or --part TYPE/ID".to_owned());
-            return Err(Error::NotFound { what, hint }.into());
+    let head = home.resolve(&args.key, &Selector::Latest).await.map_err(|error| {
+        if classify(&error).0 != "not_found" {
+            return error;
         }
-        other => other?,
-    };
+        let hint = Some("to build it, say from what: --from corpus/ID, or --part TYPE/ID".to_owned());
+        let what = match error.downcast_ref() {
+            Some(Error::NotFound { what, .. }) => what.clone(),
+            _ => args.key.to_string(),
+        };
+        Error::NotFound { what, hint }.into()
+    })?;
     let saved = || anyhow!(Error::InvalidRequest(format!("{} is saved by people, not built", args.key)));
     build.spec = head.spec.clone().ok_or_else(saved)?;
     Ok(build)

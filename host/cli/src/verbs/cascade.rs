@@ -20,9 +20,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, bars| {
-            super::check_there(host, &args.keys).await?;
-            let report = bars.cascade(async |progress| host.cascade(&args.keys, progress).await).await?;
+        .with_home(async |home, out, bars| {
+            home.check_there(&args.keys).await?;
+            let report = bars.cascade(async |progress| home.cascade(&args.keys, progress).await).await?;
             out.show(&report, |out| report::show(out, &report))
         })
         .await

@@ -3,12 +3,13 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use floret_model::{CorpusType, ResourceKey};
-use floret_pipeline::{CorpusRequest, CorpusTree, Floret, Selector};
+use floret_pipeline::{CorpusRequest, CorpusTree, Selector};
 use floret_store::ListQuery;
 use serde_json::Value;
 
 use crate::given::{self, usage};
 use crate::out::{Out, Tone, plural};
+use crate::remote::Home;
 use crate::report;
 use crate::run::Context;
 
@@ -108,8 +109,8 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
 async fn create(args: Create, context: &mut Context) -> Result<()> {
     let config = given::config(args.set_file.as_deref(), &args.set)?;
     context
-        .with_host(async |host, out, bars| {
-            let documents = texts(host, &args.inputs).await?;
+        .with_home(async |home, out, bars| {
+            let documents = texts(home, &args.inputs).await?;
             let corpus_type = match args.sort {
                 Some(Sort::Base) => CorpusType::Base,
                 Some(Sort::Language) => CorpusType::Language,
@@ -121,8 +122,8 @@ async fn create(args: Create, context: &mut Context) -> Result<()> {
             let children = args.inputs.children.clone();
             let request =
                 CorpusRequest { documents, children, corpus_type, dialect: args.dialect.clone(), config };
-            let corpora = vec![(args.key.clone(), request)];
-            let report = bars.cascade(async |progress| host.corpus_create(corpora, progress).await).await?;
+            let work = async |work: &_| home.corpus_create(&args.key, request, work).await;
+            let report = bars.cascade(work).await?;
             out.show(&report, |out| report::show(out, &report))
         })
         .await
@@ -130,13 +131,13 @@ async fn create(args: Create, context: &mut Context) -> Result<()> {
 
 async fn add(args: Add, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, bars| {
-            let documents = texts(host, &args.inputs).await?;
+        .with_home(async |home, out, bars| {
+            let documents = texts(home, &args.inputs).await?;
             let children = &args.inputs.children;
             if documents.is_empty() && children.is_empty() {
                 return Err(usage("nothing to add: expected --text, --texts or --child"));
             }
-            let work = async |progress: &_| host.corpus_add(&args.key, &documents, children, progress).await;
+            let work = async |work: &_| home.corpus_add(&args.key, &documents, children, work).await;
             let report = bars.cascade(work).await?;
             out.show(&report, |out| report::show(out, &report))
         })
@@ -144,7 +145,7 @@ async fn add(args: Add, context: &mut Context) -> Result<()> {
 }
 
 /// The texts named, one by one or by prefix.
-async fn texts(host: &Floret, inputs: &Inputs) -> Result<Vec<ResourceKey>> {
+async fn texts(home: Home<'_>, inputs: &Inputs) -> Result<Vec<ResourceKey>> {
     let mut texts = inputs.texts.clone();
     for prefix in &inputs.prefixes {
         let query = ListQuery {
@@ -154,7 +155,7 @@ async fn texts(host: &Floret, inputs: &Inputs) -> Result<Vec<ResourceKey>> {
             after: None,
             limit: PREFIX_MAX,
         };
-        let found = host.list(&query).await?;
+        let found = home.list(&query).await?;
         if found.is_empty() {
             let what = format!("a text that begins with {prefix}");
             return Err(floret_pipeline::Error::NotFound { what, hint: None }.into());
@@ -168,8 +169,8 @@ async fn texts(host: &Floret, inputs: &Inputs) -> Result<Vec<ResourceKey>> {
 
 async fn tree(args: Tree, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let tree = host.corpus_tree(&args.key, &args.version).await?;
+        .with_home(async |home, out, _| {
+            let tree = home.corpus_tree(&args.key, &args.version).await?;
             out.show(&tree, |out| draw(out, &tree, &mut Vec::new(), args.texts))
         })
         .await

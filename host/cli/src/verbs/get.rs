@@ -1,14 +1,15 @@
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use floret_model::{CompressionType, ResourceKey, Seq, Version};
-use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Selector, Snapshot, VersionDocument};
+use floret_pipeline::{Freshness, LARGE_BYTES, Selector, Snapshot, VersionDocument};
 use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::given::{name, usage};
 use crate::out::{Cell, Out, Table, Tone, plural};
+use crate::remote::Home;
 use crate::run::Context;
 
 /// Bytes of a large content by which it is told whether a terminal can show it.
@@ -51,36 +52,53 @@ pub(crate) fn selector(text: &str) -> Result<Selector, String> {
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let json = context.global.json;
     context
-        .with_host(async |host, out, _| {
+        .with_home(async |home, out, _| {
             let freshness = match args.at_least {
                 Some(seq) => Freshness::AtLeast(Seq(seq)),
                 None if args.fresh => Freshness::Strong,
                 None => Freshness::Cached,
             };
+            let is_info = args.info || (json && args.output.is_none());
+            let host = match home {
+                Home::Here(host) => host,
+                Home::There(client) => {
+                    let version = client.record(&args.key, &args.version, freshness).await?;
+                    if is_info {
+                        return info(home, &version, out).await;
+                    }
+                    let mut file = client.content(&version, args.fresh).await?;
+                    let mut head = Vec::new();
+                    Read::by_ref(&mut file).take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+                    file.rewind()?;
+                    return hand_out(&args, home, &version, file, is_text(&head), out).await;
+                }
+            };
             let found = host.find(&args.key, &args.version, freshness).await?;
             let version = found.version();
-            if args.info || (json && args.output.is_none()) {
-                return info(host, version, out).await;
+            if is_info {
+                return info(home, version, out).await;
             }
             if version.content_location.size_bytes > LARGE_BYTES {
                 let content = host.export(version).await?;
                 let head = content.head(HEAD_BYTES)?;
-                // A character may be cut at the head's end.
-                let is_text =
-                    std::str::from_utf8(&head).err().is_none_or(|error| error.error_len().is_none());
-                return hand_out(&args, host, version, content.reader(), is_text, out).await;
+                return hand_out(&args, home, version, content.reader(), is_text(&head), out).await;
             }
             let Snapshot { version, content, .. } = &*host.read(found).await?;
             let is_text = std::str::from_utf8(content).is_ok();
-            hand_out(&args, host, version, &content[..], is_text, out).await
+            hand_out(&args, home, version, &content[..], is_text, out).await
         })
         .await
+}
+
+/// Whether what begins so is text; a character may be cut at its end.
+fn is_text(head: &[u8]) -> bool {
+    std::str::from_utf8(head).err().is_none_or(|error| error.error_len().is_none())
 }
 
 /// Write a content to where it is wanted.
 async fn hand_out(
     args: &Args,
-    host: &Floret,
+    home: Home<'_>,
     version: &Version,
     content: impl Read,
     is_text: bool,
@@ -95,7 +113,7 @@ async fn hand_out(
     };
     write(file, content)
         .map_err(|source| anyhow!(Failure::File { action: "write", name: name(file), source }))?;
-    let document = host.document(version).await?;
+    let document = home.document(version).await?;
     out.show(&document, |out| {
         let text = format!("{} is in {}", version.reference(), file.display());
         out.fact(&text, &[&version.reference().to_string(), &file.display().to_string()])
@@ -108,8 +126,8 @@ fn write(file: &Path, mut content: impl Read) -> io::Result<()> {
     file.flush()
 }
 
-async fn info(host: &Floret, version: &Version, out: &mut Out) -> Result<()> {
-    let document = host.document(version).await?;
+async fn info(home: Home<'_>, version: &Version, out: &mut Out) -> Result<()> {
+    let document = home.document(version).await?;
     out.show(&document, |out| out.table(&fields(&document)))
 }
 

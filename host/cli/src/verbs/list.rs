@@ -36,8 +36,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let query = query(&args)?;
     context
-        .with_host(async |host, out, _| {
-            let found = host.list(&query).await?;
+        .with_home(async |home, out, _| {
+            let found = home.list(&query).await?;
             let entries: Vec<VersionEntry> = found.iter().map(|version| VersionEntry::of(version)).collect();
             let next = found.last().filter(|_| found.len() == args.limit).map(|last| last.key.to_string());
             out.show(&json!({"resources": entries, "next_after": next}), |out| {

@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let log = host.log(&args.key, args.before.map(Seq), args.limit).await?;
+        .with_home(async |home, out, _| {
+            let log = home.log(&args.key, args.before.map(Seq), args.limit).await?;
             let entries: Vec<VersionEntry> = log.iter().map(|version| VersionEntry::of(version)).collect();
             out.show(&entries, |out| {
                 let mut table =

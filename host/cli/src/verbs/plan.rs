@@ -15,9 +15,9 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            super::check_there(host, &args.keys).await?;
-            let plan = host.plan(&args.keys).await?;
+        .with_home(async |home, out, _| {
+            home.check_there(&args.keys).await?;
+            let plan = home.plan(&args.keys).await?;
             out.show(&plan, |out| {
                 out.table(&report::plan(&plan))?;
                 match plan.steps.len() as u64 {

@@ -11,9 +11,10 @@ use serde_json::json;
 
 use crate::given::{self, Given};
 use crate::out::{Out, Tone, bytes};
+use crate::remote::Home;
 use crate::report;
 use crate::run::Context;
-use crate::work::Bars;
+use crate::work::{Bars, Work};
 use describe::Described;
 
 /// Save a version of a resource, and rebuild what depends on it.
@@ -79,10 +80,15 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     if let Some(file) = &args.batch {
         let requests = batch::read(file)?;
         let (each, no_cascade) = (args.each, args.no_cascade);
+        if !each && context.is_remote() {
+            return Err(given::usage(
+                "a batch that is saved whole or not at all is for a data folder: over --server, --each saves its lines one by one",
+            ));
+        }
         return context
-            .with_host(async |host, out, bars| match each {
-                true => batch::save_each(host, requests, no_cascade, out, bars).await,
-                false => batch::save_all(host, requests, no_cascade, out, bars).await,
+            .with_home(async |home, out, bars| match home {
+                Home::Here(host) if !each => batch::save_all(host, requests, no_cascade, out, bars).await,
+                _ => batch::save_each(home, requests, no_cascade, out, bars).await,
             })
             .await;
     }
@@ -97,17 +103,22 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         },
     };
     let mut request = request(&args, key, content)?;
+    if args.parent.is_some() && context.is_remote() {
+        return Err(given::usage(
+            "--parent is for a data folder: over --server, save first, then `floret corpus add`",
+        ));
+    }
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             if let Some(reader) = large {
                 let bar = bars.bar(None, "reading");
-                let spooled = host.spool(Path::new(&given::name(file)), reader).await;
+                let spooled = home.spool(Path::new(&given::name(file)), reader).await;
                 bar.finish_and_clear();
                 request.content = Content::File(spooled?);
             }
-            match &args.parent {
-                Some(parent) => with_parent(host, request, parent, out, bars).await,
-                None => one(host, request, args.no_cascade, out, bars).await,
+            match (&args.parent, home) {
+                (Some(parent), Home::Here(host)) => with_parent(host, request, parent, out, bars).await,
+                _ => one(home, request, args.no_cascade, out, bars).await,
             }
         })
         .await
@@ -125,10 +136,16 @@ fn request(args: &Args, key: &ResourceKey, content: Content) -> Result<SaveReque
     })
 }
 
-async fn one(host: &Floret, request: SaveRequest, no_cascade: bool, out: &mut Out, bars: Bars) -> Result<()> {
-    let saved = host.save(request).await?;
+async fn one(
+    home: Home<'_>,
+    request: SaveRequest,
+    no_cascade: bool,
+    out: &mut Out,
+    bars: Bars,
+) -> Result<()> {
+    let saved = home.save(request).await?;
     let roots = if saved.is_new && !no_cascade { vec![saved.version.key.clone()] } else { Vec::new() };
-    finish(host, Told::One(saved), &roots, out, bars).await
+    finish(home, Told::One(saved), &roots, out, bars).await
 }
 
 /// What was saved, and in which form it is told.
@@ -138,7 +155,7 @@ enum Told {
 }
 
 /// Tell what was saved; rebuild what depends on it, and tell that.
-async fn finish(host: &Floret, told: Told, roots: &[ResourceKey], out: &mut Out, bars: Bars) -> Result<()> {
+async fn finish(home: Home<'_>, told: Told, roots: &[ResourceKey], out: &mut Out, bars: Bars) -> Result<()> {
     let saved = match &told {
         Told::One(saved) => std::slice::from_ref(saved),
         Told::Batch { saved, .. } => saved,
@@ -148,7 +165,7 @@ async fn finish(host: &Floret, told: Told, roots: &[ResourceKey], out: &mut Out,
     }
     let built = match roots {
         [] => Ok(None),
-        roots => bars.cascade(async |progress| host.cascade(roots, progress).await).await.map(Some),
+        roots => bars.cascade(async |work| home.cascade(roots, work).await).await.map(Some),
     };
     let report = built.as_ref().ok().and_then(Option::as_ref);
     let document = match &told {
@@ -181,7 +198,7 @@ async fn with_parent(
     bars: Bars,
 ) -> Result<()> {
     let key = request.key.clone();
-    let work = async |progress: &_| host.save_with_parent(request, parent, progress).await;
+    let work = async |work: &Work| host.save_with_parent(request, parent, work).await;
     let report = bars.cascade(work).await?;
     let version = host.resolve(&key, &floret_pipeline::Selector::Latest).await?;
     let saved = Saved { is_new: version.publish_id == report.id, version };

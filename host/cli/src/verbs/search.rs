@@ -59,10 +59,11 @@ impl From<Mode> for SearchMode {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let mode = args.mode.map_or_else(|| SearchMode::usual(&args.key, args.distance), SearchMode::from);
-    let queries = mode.queries(&args.text, args.distance)?;
+    // Before anything is opened.
+    mode.queries(&args.text, args.distance)?;
     context
-        .with_host(async |host, out, _| {
-            let answer = host.search_any(&args.key, &queries, args.limit).await?;
+        .with_home(async |home, out, _| {
+            let answer = home.search(&args.key, &args.text, mode, args.distance, args.limit).await?;
             out.show(&answer, |out| tell(out, &answer))
         })
         .await

@@ -16,8 +16,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let why = host.why(&args.key).await?;
+        .with_home(async |home, out, _| {
+            let why = home.why(&args.key).await?;
             out.show(&why, |out| {
                 built(out, &why)?;
                 stored(out, &why)?;

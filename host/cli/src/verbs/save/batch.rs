@@ -15,6 +15,7 @@ use super::describe::Described;
 use crate::failure::classify;
 use crate::given::{self, usage};
 use crate::out::{Out, Tone, count};
+use crate::remote::Home;
 use crate::work::Bars;
 
 /// Saves of a batch that is not atomic, at once.
@@ -124,12 +125,12 @@ pub(super) async fn save_all(
     bar.finish_and_clear();
     let saved = saved?;
     let roots = changed(&saved, no_cascade);
-    super::finish(host, Told::Batch { saved, failed: Vec::new() }, &roots, out, bars).await
+    super::finish(Home::Here(host), Told::Batch { saved, failed: Vec::new() }, &roots, out, bars).await
 }
 
 /// Each by itself. The exit code is that of the first that fails.
 pub(super) async fn save_each(
-    host: &Floret,
+    home: Home<'_>,
     requests: Vec<SaveRequest>,
     no_cascade: bool,
     out: &mut Out,
@@ -137,14 +138,14 @@ pub(super) async fn save_each(
 ) -> Result<()> {
     let keys: Vec<ResourceKey> = requests.iter().map(|request| request.key.clone()).collect();
     let bar = bars.bar(None, "saving");
-    let results = host.save_each(requests, CONCURRENCY_MAX).await;
+    let results = home.save_each(requests, CONCURRENCY_MAX).await;
     bar.finish_and_clear();
     let mut saved = Vec::new();
     let mut failed = Vec::new();
     for (key, result) in keys.into_iter().zip(results) {
         match result {
             Ok(one) => saved.push(one),
-            Err(error) => failed.push((key, anyhow::Error::from(error))),
+            Err(error) => failed.push((key, error)),
         }
     }
     let roots = changed(&saved, no_cascade);
@@ -154,7 +155,7 @@ pub(super) async fn save_each(
         out.fact(&sentence, &["failed", &key.to_string(), classify(error).0, &error.to_string()])?;
     }
     let others = told.len().saturating_sub(1);
-    let done = super::finish(host, Told::Batch { saved, failed: told }, &roots, out, bars).await;
+    let done = super::finish(home, Told::Batch { saved, failed: told }, &roots, out, bars).await;
     match failed.into_iter().next() {
         None => done,
         Some((key, error)) => {

@@ -1,0 +1,159 @@
+//! Saving on a server: the content as the body, what is known of it in a header.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use anyhow::Result;
+use floret_model::{Bump, Metadata, Seq, TypedMetadata, canonical_json};
+use floret_pipeline::{Content, Freshness, IfLatest, SaveRequest, Saved, Selector};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use reqwest::{Body, StatusCode};
+use serde_json::{Map, Value, json};
+
+use super::Client;
+use crate::given::usage;
+
+/// The options of a save, a percent-encoded JSON object with the members of a line of a batch.
+const OPTIONS: HeaderName = HeaderName::from_static("floret-options");
+
+impl Client {
+    /// Save one version. A content in a file goes out as it is read.
+    ///
+    /// # Errors
+    /// As [`get`](Client::get); a server that passes over what is known of the content.
+    pub async fn save(&self, request: SaveRequest) -> Result<Saved> {
+        let key = request.key.clone();
+        let options = options(&request)?;
+        let mut put = self.http.put(self.of(&key, &[])?);
+        put = match request.if_latest {
+            None => put,
+            Some(IfLatest::Absent) => put.header(IF_NONE_MATCH, "*"),
+            Some(IfLatest::Seq(seq)) => put.header(IF_MATCH, format!("\"{seq}\"")),
+        };
+        if !options.is_empty() {
+            put = put.header(OPTIONS, encoded(&Value::Object(options).to_string()));
+        }
+        let mut media_type = request.media_type.clone();
+        put = match request.content {
+            Content::Bytes(bytes) => put.body(bytes),
+            Content::Json(value) => {
+                media_type = Some("application/json".to_owned());
+                put.body(canonical_json(&value))
+            }
+            Content::File(spooled) => {
+                // The cursor is nobody else's: those who read it otherwise read by position.
+                let mut file = spooled.file().try_clone()?;
+                std::io::Seek::rewind(&mut file)?;
+                put.header(CONTENT_LENGTH, spooled.size_bytes())
+                    .body(Body::from(tokio::fs::File::from_std(file)))
+            }
+        };
+        if let Some(media_type) = media_type {
+            put = put.header(CONTENT_TYPE, media_type);
+        }
+        let answer = self.send(put).await?;
+        let is_new = answer.status() == StatusCode::CREATED;
+        let said: Value = self.document(answer).await?;
+        let seq = said["seq"].as_u64().ok_or_else(|| self.unavailable("it does not say what was saved"))?;
+        let version = self.record(&key, &Selector::Seq(Seq(seq)), Freshness::Cached).await?;
+        let is_taken = version.tags == request.tags
+            && version.ttl_ms == request.ttl_ms
+            && version.metadata.custom == request.metadata.custom;
+        if !is_taken {
+            return Err(self.unavailable(
+                "it saved the content and passed over its tags, its time to live or its fields: it may be older",
+            ));
+        }
+        Ok(Saved { version, is_new })
+    }
+}
+
+/// What is not as it is by itself, by the names that a line of a batch has.
+fn options(request: &SaveRequest) -> Result<Map<String, Value>> {
+    let mut options = members(&request.metadata)?;
+    if !request.tags.is_empty() {
+        options.insert("tags".to_owned(), json!(request.tags));
+    }
+    if let Some(ttl_ms) = request.ttl_ms {
+        options.insert("ttl".to_owned(), json!(format!("{ttl_ms}ms")));
+    }
+    if request.bump != Bump::default() {
+        options.insert("bump".to_owned(), json!(request.bump));
+    }
+    Ok(options)
+}
+
+fn members(metadata: &Metadata) -> Result<Map<String, Value>> {
+    let typed = match &metadata.typed {
+        TypedMetadata::None => BTreeMap::new(),
+        TypedMetadata::Literature(text) => BTreeMap::from([
+            ("title", json!(text.title)),
+            ("authors", json!(text.authors)),
+            ("year", json!(text.publication_year)),
+            ("genres", json!(text.genres)),
+            ("source", json!(text.source)),
+        ]),
+        TypedMetadata::Dictionary(entry) => BTreeMap::from([
+            ("word", json!(entry.word)),
+            ("provider", json!(entry.provider)),
+            ("language", json!(entry.language)),
+        ]),
+        _ => return Err(usage("only texts and dictionary entries have fields of their own that are saved")),
+    };
+    let is_told =
+        |value: &Value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty());
+    let typed = typed.into_iter().filter(|(_, value)| is_told(value));
+    let mut members: Map<String, Value> = typed.map(|(name, value)| (name.to_owned(), value)).collect();
+    if !metadata.custom.is_empty() {
+        members.insert("meta".to_owned(), json!(metadata.custom));
+    }
+    Ok(members)
+}
+
+/// Percent-encoded but for letters, digits and `-._~`.
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
+            _ => write!(encoded, "%{byte:02X}").expect("a String takes all that is written"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use floret_model::{LiteratureMetadata, ResourceKey};
+
+    use super::*;
+
+    #[test]
+    fn options_are_those_of_a_line_of_a_batch() {
+        let key: ResourceKey = "literature/walden".parse().expect("a key");
+        let plain = SaveRequest::new(key.clone(), Bytes::new());
+        assert!(options(&plain).expect("no options").is_empty());
+        let text = r#"{"title": "Walden", "authors": ["Henry D. Thoreau"], "publication_year": 1854}"#;
+        let literature: LiteratureMetadata = serde_json::from_str(text).expect("valid");
+        let custom = BTreeMap::from([("real_time".to_owned(), json!(true))]);
+        let request = SaveRequest {
+            metadata: Metadata { typed: TypedMetadata::Literature(literature), custom },
+            tags: ["kept".to_owned()].into(),
+            ttl_ms: Some(1500),
+            bump: Bump::Major,
+            ..plain
+        };
+        let expected = json!({
+            "title": "Walden", "authors": ["Henry D. Thoreau"], "year": 1854,
+            "meta": {"real_time": true}, "tags": ["kept"], "ttl": "1500ms", "bump": "major",
+        });
+        assert_eq!(Value::Object(options(&request).expect("options")), expected);
+        assert_eq!(crate::given::duration_ms("1500ms"), Ok(1500));
+    }
+
+    #[test]
+    fn headers_are_plain_text_whatever_is_said() {
+        assert_eq!(encoded("{\"a\": \"ü\"}~"), "%7B%22a%22%3A%20%22%C3%BC%22%7D~");
+    }
+}

@@ -1,0 +1,138 @@
+//! What is made from other resources: indexes, composite search indexes, corpora.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use floret_model::{Bump, CascadeReport, CorpusType, KeyError, ResourceKey};
+use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Floret, Progress, Selector};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::given::{Named, Parameters, Posted};
+use crate::problem::Problem;
+use crate::versions::Nothing;
+
+fn keys(texts: &[String]) -> Result<Vec<ResourceKey>, KeyError> {
+    texts.iter().map(|text| text.parse()).collect()
+}
+
+/// A resource to build. Without inputs and parts it is built from what its latest version was built from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// `TYPE/ID` or `NAMESPACE:TYPE/ID`, as all names here.
+    key: String,
+    /// Corpora that an index is built from.
+    #[serde(default)]
+    inputs: Vec<String>,
+    /// Parts of a composite search index.
+    #[serde(default)]
+    parts: Vec<String>,
+    /// Members over those of the binding's configuration.
+    #[serde(default)]
+    config: Map<String, Value>,
+    #[serde(default)]
+    bump: Bump,
+}
+
+/// Build one resource, and whatever depends on it. A client that goes away stops it.
+pub(crate) async fn build(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+    Posted(asked): Posted<Asked>,
+) -> Result<Json<CascadeReport>, Problem> {
+    let key: ResourceKey = asked.key.parse()?;
+    let mut build = match (asked.inputs.as_slice(), asked.parts.as_slice()) {
+        ([], []) => {
+            let head = host.resolve(&key, &Selector::Latest).await?;
+            let saved = || Error::InvalidRequest(format!("{key} is saved by people, not built"));
+            let spec = head.spec.clone().ok_or_else(saved)?;
+            let mut build = DerivedSpec::new(key, "corpus", []);
+            build.spec = spec;
+            build
+        }
+        (inputs, []) => DerivedSpec::new(key, "corpus", keys(inputs)?),
+        ([], parts) => DerivedSpec::new(key, "part", keys(parts)?),
+        _ => return Err(Problem::invalid("inputs and parts exclude each other: give one of them")),
+    };
+    build.spec.config.extend(asked.config);
+    build.bump = asked.bump;
+    let change = Change { builds: vec![build], ..Change::default() };
+    Ok(Json(host.apply(change, &Progress::default()).await?))
+}
+
+/// A corpus to create, or to give other inputs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Created {
+    key: String,
+    #[serde(default)]
+    documents: Vec<String>,
+    #[serde(default)]
+    children: Vec<String>,
+    #[serde(default)]
+    corpus_type: CorpusType,
+    dialect: Option<String>,
+    #[serde(default)]
+    config: Map<String, Value>,
+}
+
+/// Create a corpus, and build whatever depends on it. A client that goes away stops it.
+pub(crate) async fn create(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+    Posted(asked): Posted<Created>,
+) -> Result<Json<CascadeReport>, Problem> {
+    let request = CorpusRequest {
+        documents: keys(&asked.documents)?,
+        children: keys(&asked.children)?,
+        corpus_type: asked.corpus_type,
+        dialect: asked.dialect,
+        config: asked.config,
+    };
+    Ok(Json(host.corpus_create(vec![(asked.key.parse()?, request)], &Progress::default()).await?))
+}
+
+/// What a corpus is to have, too.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Added {
+    key: String,
+    #[serde(default)]
+    documents: Vec<String>,
+    #[serde(default)]
+    children: Vec<String>,
+}
+
+/// Add to a corpus, and build whatever depends on it. A client that goes away stops it.
+pub(crate) async fn add(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+    Posted(asked): Posted<Added>,
+) -> Result<Json<CascadeReport>, Problem> {
+    let (documents, children) = (keys(&asked.documents)?, keys(&asked.children)?);
+    let corpus: ResourceKey = asked.key.parse()?;
+    Ok(Json(host.corpus_add(&corpus, &documents, &children, &Progress::default()).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AsOf {
+    seq: Option<String>,
+    version: Option<String>,
+}
+
+/// A corpus with its children, down to its texts.
+pub(crate) async fn tree(
+    State(host): State<Arc<Floret>>,
+    Named(key): Named,
+    Parameters(as_of): Parameters<AsOf>,
+) -> Result<Json<CorpusTree>, Problem> {
+    let selector = match (&as_of.seq, &as_of.version) {
+        (None, None) => Selector::Latest,
+        (Some(which), None) | (None, Some(which)) => which.parse()?,
+        _ => return Err(Problem::invalid("seq and version exclude each other: give one of them")),
+    };
+    Ok(Json(host.corpus_tree(&key, &selector).await?))
+}
