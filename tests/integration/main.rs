@@ -34,6 +34,7 @@ mod mirrors;
 mod mongo;
 mod places;
 mod quarantine;
+mod remote;
 mod retention;
 mod s3;
 mod searching;

@@ -25,6 +25,7 @@ const DOCUMENT_BYTES_MAX: usize = 256 << 20;
 /// Of a token.
 const TOKEN_BYTES_MAX: usize = 8 << 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEPALIVE: Duration = Duration::from_secs(30);
 const TOKEN_ENV: &str = "FLORET_TOKEN";
 
 /// Asks one server.
@@ -62,6 +63,8 @@ impl Client {
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("floret/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            // Long work is waited for; a server that is gone is not.
+            .tcp_keepalive(KEEPALIVE)
             // A token goes to the server that was named, and to no other.
             .redirect(redirect::Policy::none());
         if is_local(&base) {

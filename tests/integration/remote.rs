@@ -1,0 +1,269 @@
+//! `--server`: the same verbs, asked of a running `floret serve`, say the same.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+
+use floret_tests::blobs::noise;
+use floret_tests::cli::{Cli, Ran, run};
+use floret_tests::http::Server;
+use serde_json::Value;
+
+/// A home that is worked on by itself, and one that is worked on through a server.
+struct Both {
+    here: Cli,
+    _there: Cli,
+    server: Server,
+    client: Cli,
+}
+
+impl Both {
+    fn new() -> Self {
+        let there = Cli::new();
+        let server = Server::start(&there, &[]);
+        Self { here: Cli::new(), _there: there, server, client: Cli::new() }
+    }
+
+    fn there(&self, args: &[&str]) -> Command {
+        let url = format!("http://{}", self.server.address());
+        self.client.command(&[&["--server", &url], args].concat())
+    }
+
+    /// Run it on both, and see that all is the same: exit code, output and errors.
+    #[track_caller]
+    fn run(&self, args: &[&str]) -> Ran {
+        let here = self.here.run(args);
+        let there = run(&mut self.there(args), b"");
+        assert_eq!(here.status.code(), there.status.code(), "{args:?}: {} {}", here.err, there.err);
+        let is_json = args.contains(&"--json");
+        assert_eq!(masked(&here.out, is_json), masked(&there.out, is_json), "{args:?}");
+        let is_json = is_json && !here.err.is_empty();
+        let (err, other) = (here.err.as_bytes(), there.err.as_bytes());
+        assert_eq!(masked(err, is_json), masked(other, is_json), "{args:?}");
+        there
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        self.client.file(name, content).to_str().expect("UTF-8").to_owned()
+    }
+}
+
+/// Without what differs from run to run: moments, durations, names of publishes, counts of reads.
+fn masked(bytes: &[u8], is_json: bool) -> String {
+    const VARY: [&str; 8] = [
+        "id",
+        "started_at",
+        "elapsed_ms",
+        "created_at",
+        "publish_id",
+        "build_time_ms",
+        "last_accessed",
+        "access_count",
+    ];
+    fn mask(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    if VARY.contains(&name.as_str()) { *value = Value::Null } else { mask(value) }
+                }
+            }
+            // A cascade and its step.
+            Value::Array(values) if matches!(values.as_slice(), [Value::String(_), Value::Object(_)]) => {
+                values[0] = Value::Null;
+                mask(&mut values[1]);
+            }
+            Value::Array(values) => values.iter_mut().for_each(mask),
+            _ => {}
+        }
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    if is_json && !text.is_empty() {
+        let mut value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        mask(&mut value);
+        return value.to_string();
+    }
+    let is_moment = |field: &str| field.len() == 24 && field.ends_with('Z') && field.as_bytes()[10] == b'T';
+    let fields = text.split('\t').map(|field| {
+        let trimmed = field.trim_end();
+        if is_moment(trimmed) { "MOMENT".to_owned() + &field[trimmed.len()..] } else { field.to_owned() }
+    });
+    fields.collect::<Vec<_>>().join("\t")
+}
+
+fn filled() -> Both {
+    let both = Both::new();
+    let a = both.file("a.txt", "the whale and the sea, the whale and the ship\n");
+    let b = both.file("b.txt", "a ship on the sea\n");
+    let entry = both.file("cat.json", r#"{"senses": ["an animal"], "n": 1.0}"#);
+    let lines = both.file(
+        "batch.jsonl",
+        "{\"key\": \"literature/x\", \"text\": \"one\", \"title\": \"X\", \"tags\": [\"x\"]}\n{\"key\": \"trie/no\", \"text\": \"two\"}\n",
+    );
+    let described = ["--title", "A", "--author", "B", "--year", "1900", "--genre", "sea", "--source", "s"];
+    let options = ["--tag", "kept", "--meta", "real_time=true", "--json"];
+    let first = [&["save", "literature/a", a.as_str()], &described[..], &options[..]].concat();
+    both.run(&first).ok();
+    assert_eq!(both.run(&first).json()["saved"]["is_new"], false, "the same again is nothing new");
+    both.run(&["save", "literature/a", &b, "--bump", "minor", "--media-type", "text/markdown", "--json"])
+        .ok();
+    both.run(&["save", "literature/b", &b, "--if-latest", "none"]).ok();
+    let word = ["--word", "cat", "--provider", "p", "--ttl", "1h", "--json"];
+    both.run(&[&["save", "dictionary/cat", entry.as_str(), "--as-json"], &word[..]].concat()).ok();
+    both.run(&["save", "work:literature/ü b", &b, "--json"]);
+    both.run(&["save", "--batch", &lines, "--each", "--json"]);
+    both.run(&["corpus", "create", "corpus/c", "--text", "literature/a", "--json"]).ok();
+    both.run(&["corpus", "add", "corpus/c", "--text", "literature/b", "--json"]).ok();
+    both.run(&["corpus", "create", "corpus/m", "--child", "corpus/c", "--json"]).ok();
+    both.run(&["build", "trie/c", "--from", "corpus/c", "--json"]).ok();
+    both.run(&["build", "trie/c", "--json"]).ok();
+    both.run(&["build", "search/c", "--part", "corpus/c", "--part", "trie/c", "--json"]).ok();
+    both.run(&["save", "literature/b", &a, "--json"]).ok();
+    both.run(&["cascade", "literature/a", "--json"]).ok();
+    both
+}
+
+#[test]
+fn every_verb_says_the_same_over_a_server() {
+    let both = filled();
+    for args in [
+        &["get", "literature/a"][..],
+        &["get", "literature/a", "--version", "1.0.0"],
+        &["get", "literature/a", "--version", "1", "--fresh"],
+        &["get", "dictionary/cat", "--at-least", "1"],
+        &["list"],
+        &["list", "literature/", "-n", "1"],
+        &["list", "--all-namespaces", "--after", "literature/a"],
+        &["log", "literature/a"],
+        &["log", "literature/a", "-n", "1"],
+        &["log", "literature/a", "--before", "2"],
+        &["plan", "literature/a", "literature/b"],
+        &["search", "trie/c", "whale"],
+        &["search", "trie/c", "whal", "--distance", "1"],
+        &["search", "search/c", "shi", "-n", "3"],
+        &["corpus", "tree", "corpus/m", "--texts"],
+        &["corpus", "tree", "corpus/c", "--version", "1"],
+    ] {
+        both.run(args).ok();
+        both.run(&[args, &["--json"]].concat()).ok();
+    }
+    for key in ["literature/a", "dictionary/cat", "corpus/c", "trie/c", "search/c"] {
+        both.run(&["why", key, "--json"]).ok();
+        both.run(&["get", key, "--info", "--json"]).ok();
+    }
+}
+
+#[test]
+fn what_fails_fails_the_same_over_a_server() {
+    let both = filled();
+    let file = both.file("c.txt", "other");
+    for (args, code) in [
+        (&["get", "literature/none"][..], 3),
+        (&["get", "literature/a", "--version", "99"], 3),
+        (&["get", "literature/a", "--at-least", "99"], 3),
+        (&["log", "literature/none"], 3),
+        (&["plan", "literature/none"], 3),
+        (&["cascade", "literature/none"], 3),
+        (&["why", "trie/none"], 3),
+        (&["build", "trie/none"], 3),
+        (&["build", "literature/a"], 2),
+        (&["corpus", "create", "corpus/d", "--text", "literature/none"], 3),
+        (&["corpus", "tree", "corpus/none"], 3),
+        (&["search", "trie/none", "x"], 3),
+        (&["search", "trie/c", "x", "-n", "0"], 2),
+        (&["save", "literature/b", &file, "--if-latest", "none"], 4),
+        (&["save", "literature/b", &file, "--if-latest", "1"], 4),
+        (&["save", "trie/c", &file], 2),
+        (&["save", "literature/b", &file, "--word", "w"], 2),
+        (&["save", "nowhere:literature/b", &file], 2),
+    ] {
+        assert_eq!(both.run(&[args, &["--json"]].concat()).status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn large_contents_go_both_ways() {
+    let both = Both::new();
+    let content = noise(9 << 20, 3);
+    let file = both.file("large", &content);
+    both.run(&["save", "dictionary/large", &file, "--json"]).ok();
+    let mut piped = both.there(&["save", "dictionary/piped", "-"]);
+    run(&mut piped, &content).ok();
+    for key in ["dictionary/large", "dictionary/piped"] {
+        let to = both.client.data().join("out");
+        run(&mut both.there(&["get", key, "--output", to.to_str().expect("UTF-8")]), b"").ok();
+        assert!(std::fs::read(&to).expect("written") == content, "{key}");
+        assert!(run(&mut both.there(&["get", key]), b"").ok().out == content, "{key}");
+    }
+}
+
+#[test]
+fn verbs_of_a_data_folder_are_refused() {
+    let both = Both::new();
+    let lines = both.file("batch.jsonl", "{\"key\": \"literature/x\", \"text\": \"one\"}\n");
+    for args in [
+        &["doctor"][..],
+        &["demo"],
+        &["verify"],
+        &["serve"],
+        &["config", "show"],
+        &["plugin", "list"],
+        &["save", "--batch", &lines],
+        &["save", "literature/x", &lines, "--parent", "corpus/c"],
+    ] {
+        run(&mut both.there(args), b"").fails(2, &["data folder", "[usage]"]);
+    }
+    // What needs neither is not bothered.
+    run(&mut both.there(&["explain", "not_found"]), b"").ok();
+}
+
+#[test]
+fn a_server_that_is_not_there_or_is_none_is_told() {
+    let cli = Cli::new();
+    let ask = |url: &str| cli.run(&["--server", url, "list"]);
+    for url in ["nonsense", "ftp://127.0.0.1", "http://user:word@127.0.0.1", "http://127.0.0.1/?x=1"] {
+        ask(url).fails(2, &["no server's URL", "[usage]"]);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let answers: [&'static [u8]; 4] = [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi",
+        b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\nhi",
+        b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+        b"220 mail ready\r\n",
+    ];
+    let count = answers.len();
+    let other = std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).expect("a request");
+            stream.write_all(answer).expect("sent");
+        }
+        // Nobody listens from here on.
+    });
+    for _ in 0..count {
+        ask(&url).fails(8, &["the server http://127.0.0.1:", "[unavailable]"]);
+    }
+    other.join().expect("all were answered");
+    ask(&url).fails(8, &["the server http://127.0.0.1:", "[unavailable]"]);
+    assert!(!Path::new(&cli.data()).join("catalog").exists(), "no data folder is opened");
+}
+
+#[test]
+fn the_server_may_be_named_by_a_variable() {
+    let there = Cli::new();
+    let server = Server::start(&there, &[]);
+    let client = Cli::new();
+    let url = format!("http://{}/", server.address());
+    let mut named = client.command(&["save", "literature/a", "-"]);
+    run(named.env("FLORET_SERVER", &url).env("FLORET_TOKEN", "secret-word"), b"text").ok();
+    let token = client.file("token", "two words");
+    let token = token.to_str().expect("UTF-8");
+    let mut bad = client.command(&["--server", &url, "--token-file", token, "list"]);
+    run(&mut bad, b"").fails(2, &["holds no token", "[usage]"]);
+    let mut bad = client.command(&["--server", &url, "--ca-file", "no such file", "list"]);
+    run(&mut bad, b"").fails(2, &["no such file", "[unreadable_file]"]);
+    server.stop();
+    assert_eq!(there.run(&["get", "literature/a"]).ok().text(), "text");
+}
