@@ -301,6 +301,14 @@ impl Home<'_> {
         results
     }
 
+    /// Save several versions at once: all of them, or none.
+    pub async fn save_batch(self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>> {
+        match self {
+            Self::Here(host) => Ok(host.save_batch(requests).await?),
+            Self::There(client) => client.save_batch(requests).await,
+        }
+    }
+
     /// Save one version.
     pub async fn save(self, request: SaveRequest) -> Result<Saved> {
         match self {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName};
 use floret_model::{Bump, DictionaryMetadata, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata};
 use floret_pipeline::{Content, SaveRequest};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::given::header_text;
 use crate::problem::Problem;
@@ -53,10 +53,17 @@ pub(crate) fn given(headers: &HeaderMap, key: &ResourceKey) -> Result<Options, P
     let Some(text) = header_text(headers, &OPTIONS)? else { return Ok(Options::default()) };
     let refused = |problem: String| Problem::invalid(format!("the header {OPTIONS}: {problem}"));
     let text = decoded(text).ok_or_else(|| refused("expected percent-encoded UTF-8".to_owned()))?;
-    let line: Line = serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-    let ttl_ms = line.ttl.as_deref().map(milliseconds).transpose().map_err(refused)?;
+    let members: Map<String, Value> =
+        serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
+    read(members, key).map_err(refused)
+}
+
+/// The options that a JSON object has.
+pub(crate) fn read(members: Map<String, Value>, key: &ResourceKey) -> Result<Options, String> {
+    let line: Line = serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())?;
+    let ttl_ms = line.ttl.as_deref().map(milliseconds).transpose()?;
     let (tags, bump) = (line.tags.clone(), line.bump);
-    let metadata = metadata(line, key).map_err(|problem| Problem::invalid(format!("{key}: {problem}")))?;
+    let metadata = metadata(line, key).map_err(|problem| format!("{key}: {problem}"))?;
     Ok(Options { metadata, tags, ttl_ms, bump })
 }
 
@@ -124,7 +131,7 @@ fn decoded(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(key: &str, text: &str) -> Result<Options, Problem> {
+    fn header(key: &str, text: &str) -> Result<Options, Problem> {
         let mut headers = HeaderMap::new();
         headers.insert(OPTIONS, text.parse().expect("a header"));
         given(&headers, &key.parse().expect("a key"))
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn options_are_those_of_a_line_of_a_batch() {
         let text = "%7B%22title%22%3A%22%C3%BC%22%2C%22tags%22%3A%5B%22x%22%5D%2C%22ttl%22%3A%221500ms%22%2C%22bump%22%3A%22major%22%2C%22meta%22%3A%7B%22hot%22%3Atrue%7D%7D";
-        let options = read("literature/x", text).expect("good options");
+        let options = header("literature/x", text).expect("good options");
         let TypedMetadata::Literature(literature) = &options.metadata.typed else { panic!("a text") };
         assert_eq!((literature.title.as_str(), options.ttl_ms, options.bump), ("ü", Some(1500), Bump::Major));
         assert_eq!((options.metadata.flags(), options.tags.len()), (vec!["hot".to_owned()], 1));
@@ -155,7 +162,7 @@ mod tests {
             ("dictionary/x", r#"{"title": "w", "provider": "p"}"#),
             ("trie/x", r#"{"title": "w"}"#),
         ] {
-            assert!(read(key, text).is_err(), "{key} {text}");
+            assert!(header(key, text).is_err(), "{key} {text}");
         }
     }
 }

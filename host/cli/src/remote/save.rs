@@ -1,10 +1,10 @@
 //! Saving on a server: the content as the body, what is known of it in a header.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
-use floret_model::{Bump, Metadata, Seq, TypedMetadata, canonical_json};
+use floret_model::{Bump, Metadata, ResourceKey, Seq, TypedMetadata, canonical_json};
 use floret_pipeline::{Content, Freshness, IfLatest, SaveRequest, Saved, Selector};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Body, StatusCode};
@@ -54,11 +54,45 @@ impl Client {
         let answer = self.send(put).await?;
         let is_new = answer.status() == StatusCode::CREATED;
         let said: Value = self.document(answer).await?;
-        let seq = said["seq"].as_u64().ok_or_else(|| self.unavailable("it does not say what was saved"))?;
-        let version = self.record(&key, &Selector::Seq(Seq(seq)), Freshness::Cached).await?;
-        let is_taken = version.tags == request.tags
-            && version.ttl_ms == request.ttl_ms
-            && version.metadata.custom == request.metadata.custom;
+        let expected = (&request.tags, request.ttl_ms, &request.metadata);
+        self.saved(&key, &said, is_new, expected).await
+    }
+
+    /// Save several versions at once: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save); contents that are not text.
+    pub async fn save_batch(&self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>> {
+        let mut lines = String::new();
+        for request in &requests {
+            lines.push_str(&Value::Object(line(request)?).to_string());
+            lines.push('\n');
+        }
+        let batch = self.http.post(self.at(&["batches"])?).header(CONTENT_TYPE, "application/x-ndjson");
+        let said: Value = self.document(self.send(batch.body(lines)).await?).await?;
+        let told = said["saved"].as_array().filter(|told| told.len() == requests.len());
+        let told = told.ok_or_else(|| self.unavailable("it does not say what was saved"))?;
+        let mut saved = Vec::with_capacity(requests.len());
+        for (request, told) in requests.iter().zip(told) {
+            let is_new = told["is_new"].as_bool().unwrap_or_default();
+            let expected = (&request.tags, request.ttl_ms, &request.metadata);
+            saved.push(self.saved(&request.key, told, is_new, expected).await?);
+        }
+        Ok(saved)
+    }
+
+    /// The version that a server says that it saved, with what was said of it.
+    async fn saved(
+        &self,
+        key: &ResourceKey,
+        told: &Value,
+        is_new: bool,
+        (tags, ttl_ms, metadata): (&BTreeSet<String>, Option<u64>, &Metadata),
+    ) -> Result<Saved> {
+        let seq = told["seq"].as_u64().ok_or_else(|| self.unavailable("it does not say what was saved"))?;
+        let version = self.record(key, &Selector::Seq(Seq(seq)), Freshness::Cached).await?;
+        let is_taken =
+            version.tags == *tags && version.ttl_ms == ttl_ms && version.metadata.custom == metadata.custom;
         if !is_taken {
             return Err(self.unavailable(
                 "it saved the content and passed over its tags, its time to live or its fields: it may be older",
@@ -66,6 +100,31 @@ impl Client {
         }
         Ok(Saved { version, is_new })
     }
+}
+
+/// A save as a line of a batch.
+fn line(request: &SaveRequest) -> Result<Map<String, Value>> {
+    let mut line = options(request)?;
+    line.insert("key".to_owned(), json!(request.key.to_string()));
+    match &request.content {
+        Content::Json(value) => line.insert("json".to_owned(), value.clone()),
+        Content::Bytes(bytes) if let Ok(text) = std::str::from_utf8(bytes) => {
+            line.insert("text".to_owned(), json!(text))
+        }
+        _ => {
+            let message = "is not text, and a batch for a server is: save it by itself, or with --each";
+            return Err(usage(format!("the content of {} {message}", request.key)));
+        }
+    };
+    if let Some(media_type) = &request.media_type {
+        line.insert("media_type".to_owned(), json!(media_type));
+    }
+    match request.if_latest {
+        None => {}
+        Some(IfLatest::Absent) => drop(line.insert("if_latest".to_owned(), json!("none"))),
+        Some(IfLatest::Seq(seq)) => drop(line.insert("if_latest".to_owned(), json!(seq))),
+    }
+    Ok(line)
 }
 
 /// What is not as it is by itself, by the names that a line of a batch has.
@@ -125,7 +184,7 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use floret_model::{LiteratureMetadata, ResourceKey};
+    use floret_model::LiteratureMetadata;
 
     use super::*;
 

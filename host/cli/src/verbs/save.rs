@@ -80,15 +80,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     if let Some(file) = &args.batch {
         let requests = batch::read(file)?;
         let (each, no_cascade) = (args.each, args.no_cascade);
-        if !each && context.is_remote() {
-            return Err(given::usage(
-                "a batch that is saved whole or not at all is for a data folder: over --server, --each saves its lines one by one",
-            ));
-        }
         return context
-            .with_home(async |home, out, bars| match home {
-                Home::Here(host) if !each => batch::save_all(host, requests, no_cascade, out, bars).await,
-                _ => batch::save_each(home, requests, no_cascade, out, bars).await,
+            .with_home(async |home, out, bars| match each {
+                true => batch::save_each(home, requests, no_cascade, out, bars).await,
+                false => batch::save_all(home, requests, no_cascade, out, bars).await,
             })
             .await;
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
 use floret_model::ResourceKey;
-use floret_pipeline::{Content, Floret, SaveRequest, Saved};
+use floret_pipeline::{Content, SaveRequest, Saved};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -114,18 +114,18 @@ fn request(line: &str, folder: &Path) -> Result<SaveRequest> {
 
 /// All of them, or none.
 pub(super) async fn save_all(
-    host: &Floret,
+    home: Home<'_>,
     requests: Vec<SaveRequest>,
     no_cascade: bool,
     out: &mut Out,
     bars: Bars,
 ) -> Result<()> {
     let bar = bars.bar(None, "saving");
-    let saved = host.save_batch(requests).await;
+    let saved = home.save_batch(requests).await;
     bar.finish_and_clear();
     let saved = saved?;
     let roots = changed(&saved, no_cascade);
-    super::finish(Home::Here(host), Told::Batch { saved, failed: Vec::new() }, &roots, out, bars).await
+    super::finish(home, Told::Batch { saved, failed: Vec::new() }, &roots, out, bars).await
 }
 
 /// Each by itself. The exit code is that of the first that fails.
