@@ -123,6 +123,7 @@ fn filled() -> Both {
     both.run(&["corpus", "create", "corpus/m", "--child", "corpus/c", "--json"]).ok();
     both.run(&["build", "trie/c", "--from", "corpus/c", "--json"]).ok();
     both.run(&["build", "trie/c", "--json"]).ok();
+    both.run(&["save", "literature/p", &b, "--parent", "corpus/c", "--title", "P", "--json"]).ok();
     both.run(&["build", "search/c", "--part", "corpus/c", "--part", "trie/c", "--json"]).ok();
     both.run(&["save", "literature/b", &a, "--json"]).ok();
     both.run(&["cascade", "literature/a", "--json"]).ok();
@@ -175,6 +176,7 @@ fn what_fails_fails_the_same_over_a_server() {
         (&["build", "literature/a"], 2),
         (&["corpus", "create", "corpus/d", "--text", "literature/none"], 3),
         (&["corpus", "tree", "corpus/none"], 3),
+        (&["save", "literature/q", &file, "--parent", "corpus/none"], 3),
         (&["search", "trie/none", "x"], 3),
         (&["search", "trie/c", "x", "-n", "0"], 2),
         (&["save", "literature/b", &file, "--if-latest", "none"], 4),
@@ -206,16 +208,9 @@ fn large_contents_go_both_ways() {
 #[test]
 fn verbs_of_a_data_folder_are_refused() {
     let both = Both::new();
-    let lines = both.file("batch.jsonl", "{\"key\": \"literature/x\", \"text\": \"one\"}\n");
-    for args in [
-        &["doctor"][..],
-        &["demo"],
-        &["verify"],
-        &["serve"],
-        &["config", "show"],
-        &["plugin", "list"],
-        &["save", "literature/x", &lines, "--parent", "corpus/c"],
-    ] {
+    for args in
+        [&["doctor"][..], &["demo"], &["verify"], &["serve"], &["config", "show"], &["plugin", "list"]]
+    {
         run(&mut both.there(args), b"").fails(2, &["data folder", "[usage]"]);
     }
     // What needs neither is not bothered.

@@ -301,6 +301,19 @@ impl Home<'_> {
         results
     }
 
+    /// Save a text and give it to a corpus, in one commit.
+    pub async fn save_with_parent(
+        self,
+        request: SaveRequest,
+        parent: &ResourceKey,
+        work: &Work,
+    ) -> Result<CascadeReport> {
+        match self {
+            Self::Here(host) => Ok(host.save_with_parent(request, parent, work).await?),
+            Self::There(client) => client.save_with_parent(request, parent, work).await,
+        }
+    }
+
     /// Save several versions at once: all of them, or none.
     pub async fn save_batch(self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>> {
         match self {

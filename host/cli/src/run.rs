@@ -24,11 +24,6 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Whether a server was named.
-    pub(crate) fn is_remote(&self) -> bool {
-        self.global.remote.is_named()
-    }
-
     /// Do the work at the server that was named, or else with the host of the data folder.
     pub(crate) async fn with_home<T>(
         &mut self,

@@ -73,6 +73,9 @@ fn request(line: &str) -> Result<SaveRequest, String> {
         },
     };
     let options = options::read(members, &key)?;
+    if options.parent.is_some() {
+        return Err("a line of a batch has no parent: save it by itself".to_owned());
+    }
     Ok(SaveRequest { media_type, if_latest, ..options.on(key, content) })
 }
 
@@ -116,6 +119,7 @@ mod tests {
             r#"{"key": "literature/x", "text": "", "colour": 1}"#,
             r#"{"key": "literature/x", "text": "", "if_latest": 0}"#,
             r#"{"key": "literature/x", "text": "", "word": "w"}"#,
+            r#"{"key": "literature/x", "text": "", "parent": "corpus/c"}"#,
         ] {
             assert!(requests(line.as_bytes()).is_err(), "{line}");
         }

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::{HeaderMap, HeaderName};
-use floret_model::{Bump, DictionaryMetadata, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata};
+use floret_model::{
+    Bump, DictionaryMetadata, KeyError, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata,
+};
 use floret_pipeline::{Content, SaveRequest};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -29,6 +31,7 @@ struct Line {
     tags: BTreeSet<String>,
     ttl: Option<String>,
     bump: Bump,
+    parent: Option<String>,
 }
 
 /// Options of a save.
@@ -38,12 +41,14 @@ pub(crate) struct Options {
     tags: BTreeSet<String>,
     ttl_ms: Option<u64>,
     bump: Bump,
+    /// A corpus that gets the text in the same commit.
+    pub parent: Option<ResourceKey>,
 }
 
 impl Options {
     /// A save of a content with these options.
     pub fn on(self, key: ResourceKey, content: impl Into<Content>) -> SaveRequest {
-        let Self { metadata, tags, ttl_ms, bump } = self;
+        let Self { metadata, tags, ttl_ms, bump, parent: _ } = self;
         SaveRequest { metadata, tags, ttl_ms, bump, ..SaveRequest::new(key, content) }
     }
 }
@@ -62,9 +67,11 @@ pub(crate) fn given(headers: &HeaderMap, key: &ResourceKey) -> Result<Options, P
 pub(crate) fn read(members: Map<String, Value>, key: &ResourceKey) -> Result<Options, String> {
     let line: Line = serde_json::from_value(Value::Object(members)).map_err(|error| error.to_string())?;
     let ttl_ms = line.ttl.as_deref().map(milliseconds).transpose()?;
+    let parent = line.parent.as_deref().map(str::parse).transpose();
+    let parent = parent.map_err(|error: KeyError| format!("parent: {error}"))?;
     let (tags, bump) = (line.tags.clone(), line.bump);
     let metadata = metadata(line, key).map_err(|problem| format!("{key}: {problem}"))?;
-    Ok(Options { metadata, tags, ttl_ms, bump })
+    Ok(Options { metadata, tags, ttl_ms, bump, parent })
 }
 
 /// The fields of the resource's type, and the caller's.
@@ -157,6 +164,7 @@ mod tests {
             ("literature/x", r#"{"colour": 1}"#),
             ("literature/x", r#"{"word": "w"}"#),
             ("literature/x", r#"{"ttl": "soon"}"#),
+            ("literature/x", r#"{"parent": "c"}"#),
             ("literature/x", r#"{"ttl": "-1h"}"#),
             ("dictionary/x", r#"{"word": "w"}"#),
             ("dictionary/x", r#"{"title": "w", "provider": "p"}"#),

@@ -8,9 +8,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CO
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use floret_model::{ResourceKey, Seq, Version};
+use floret_model::{CascadeReport, ResourceKey, Seq, Version};
 use floret_pipeline::{
-    Error, Floret, Freshness, IfLatest, LARGE_BYTES, SaveRequest, Selector, VersionDocument, VersionEntry,
+    Error, Floret, Freshness, IfLatest, LARGE_BYTES, Progress, SaveRequest, Saved, Selector, VersionDocument,
+    VersionEntry,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,14 +52,35 @@ pub(crate) async fn put(
         None => None,
         Some(condition) => Some(if_latest(&host, &key, condition).await?),
     };
-    let saved = host.save(SaveRequest { media_type, if_latest, ..options.on(key, content) }).await;
-    let saved = saved.map_err(|error| match if_latest {
+    let parent = options.parent.clone();
+    let request = SaveRequest { media_type, if_latest, ..options.on(key, content) };
+    let saved = match parent {
+        None => host.save(request).await.map(|saved| (saved, None)),
+        Some(parent) => with_parent(&host, request, &parent).await.map(|(saved, made)| (saved, Some(made))),
+    };
+    let (saved, made) = saved.map_err(|error| match if_latest {
         Some(_) => Problem::from(error).with_precondition(),
         None => error.into(),
     })?;
     let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let tag = [(ETAG, ascii(tag_of(&saved.version)))];
-    Ok((status, tag, Json(document(&saved.version))).into_response())
+    let mut document = document(&saved.version);
+    if let Some(made) = made {
+        document["cascade"] = json!(made);
+    }
+    Ok((status, tag, Json(document)).into_response())
+}
+
+/// Save a text and give it to a corpus, in one commit with whatever depends on it. A client that goes away stops it.
+async fn with_parent(
+    host: &Floret,
+    request: SaveRequest,
+    parent: &ResourceKey,
+) -> Result<(Saved, CascadeReport), Error> {
+    let key = request.key.clone();
+    let made = host.save_with_parent(request, parent, &Progress::default()).await?;
+    let version = host.resolve(&key, &Selector::Latest).await?;
+    Ok((Saved { is_new: version.publish_id == made.id, version }, made))
 }
 
 /// A condition by seq, as a save takes it. Between the look at the latest version and the save nothing is lost: the

@@ -96,7 +96,8 @@ impl Client {
     }
 }
 
-async fn stopped(work: &Work) {
+/// Until the work is to stop.
+pub(super) async fn stopped(work: &Work) {
     while !work.is_stopped() {
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use anyhow::Result;
-use floret_model::{Bump, Metadata, ResourceKey, Seq, TypedMetadata, canonical_json};
-use floret_pipeline::{Content, Freshness, IfLatest, SaveRequest, Saved, Selector};
+use floret_model::{Bump, CascadeReport, Metadata, ResourceKey, Seq, TypedMetadata, canonical_json};
+use floret_pipeline::{Content, Error, Freshness, IfLatest, SaveRequest, Saved, Selector};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
-use reqwest::{Body, StatusCode};
+use reqwest::{Body, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::Client;
+use super::long::stopped;
 use crate::given::usage;
+use crate::work::Work;
 
 /// The options of a save, a percent-encoded JSON object with the members of a line of a batch.
 const OPTIONS: HeaderName = HeaderName::from_static("floret-options");
@@ -23,8 +25,37 @@ impl Client {
     /// As [`get`](Client::get); a server that passes over what is known of the content.
     pub async fn save(&self, request: SaveRequest) -> Result<Saved> {
         let key = request.key.clone();
-        let options = options(&request)?;
-        let mut put = self.http.put(self.of(&key, &[])?);
+        let expected = (request.tags.clone(), request.ttl_ms, request.metadata.clone());
+        let answer = self.send(self.put(request, None)?).await?;
+        let is_new = answer.status() == StatusCode::CREATED;
+        let said: Value = self.document(answer).await?;
+        self.saved(&key, &said, is_new, (&expected.0, expected.1, &expected.2)).await
+    }
+
+    /// Save a text and give it to a corpus, in one commit.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save); [`Error::Interrupted`] after Ctrl-C.
+    pub async fn save_with_parent(
+        &self,
+        request: SaveRequest,
+        parent: &ResourceKey,
+        work: &Work,
+    ) -> Result<CascadeReport> {
+        let put = self.put(request, Some(parent))?;
+        let answer = tokio::select! {
+            answer = self.send(put) => answer?,
+            () = stopped(work) => return Err(Error::Interrupted.into()),
+        };
+        let said: Value = self.document(answer).await?;
+        let made = serde_json::from_value(said["cascade"].clone());
+        made.map_err(|_| self.unavailable("it does not say what was built: it may be older"))
+    }
+
+    fn put(&self, request: SaveRequest, parent: Option<&ResourceKey>) -> Result<RequestBuilder> {
+        let mut options = options(&request)?;
+        options.extend(parent.map(|parent| ("parent".to_owned(), json!(parent.to_string()))));
+        let mut put = self.http.put(self.of(&request.key, &[])?);
         put = match request.if_latest {
             None => put,
             Some(IfLatest::Absent) => put.header(IF_NONE_MATCH, "*"),
@@ -51,11 +82,7 @@ impl Client {
         if let Some(media_type) = media_type {
             put = put.header(CONTENT_TYPE, media_type);
         }
-        let answer = self.send(put).await?;
-        let is_new = answer.status() == StatusCode::CREATED;
-        let said: Value = self.document(answer).await?;
-        let expected = (&request.tags, request.ttl_ms, &request.metadata);
-        self.saved(&key, &said, is_new, expected).await
+        Ok(put)
     }
 
     /// Save several versions at once: all of them, or none.

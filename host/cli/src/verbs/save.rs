@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use bytes::Bytes;
 use floret_model::{Bump, ResourceKey};
-use floret_pipeline::{Content, Floret, IfLatest, SaveRequest, Saved};
+use floret_pipeline::{Content, IfLatest, SaveRequest, Saved};
 use serde_json::json;
 
 use crate::given::{self, Given};
@@ -98,11 +98,6 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         },
     };
     let mut request = request(&args, key, content)?;
-    if args.parent.is_some() && context.is_remote() {
-        return Err(given::usage(
-            "--parent is for a data folder: over --server, save first, then `floret corpus add`",
-        ));
-    }
     context
         .with_home(async |home, out, bars| {
             if let Some(reader) = large {
@@ -111,9 +106,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                 bar.finish_and_clear();
                 request.content = Content::File(spooled?);
             }
-            match (&args.parent, home) {
-                (Some(parent), Home::Here(host)) => with_parent(host, request, parent, out, bars).await,
-                _ => one(home, request, args.no_cascade, out, bars).await,
+            match &args.parent {
+                Some(parent) => with_parent(home, request, parent, out, bars).await,
+                None => one(home, request, args.no_cascade, out, bars).await,
             }
         })
         .await
@@ -186,16 +181,16 @@ async fn finish(home: Home<'_>, told: Told, roots: &[ResourceKey], out: &mut Out
 }
 
 async fn with_parent(
-    host: &Floret,
+    home: Home<'_>,
     request: SaveRequest,
     parent: &ResourceKey,
     out: &mut Out,
     bars: Bars,
 ) -> Result<()> {
     let key = request.key.clone();
-    let work = async |work: &Work| host.save_with_parent(request, parent, work).await;
+    let work = async |work: &Work| home.save_with_parent(request, parent, work).await;
     let report = bars.cascade(work).await?;
-    let version = host.resolve(&key, &floret_pipeline::Selector::Latest).await?;
+    let version = home.resolve(&key, &floret_pipeline::Selector::Latest).await?;
     let saved = Saved { is_new: version.publish_id == report.id, version };
     tell(out, &saved)?;
     out.show(&json!({"saved": document(&saved), "cascade": report}), |out| report::show(out, &report))
