@@ -154,6 +154,14 @@ fn every_verb_says_the_same_over_a_server() {
         both.run(args).ok();
         both.run(&[args, &["--json"]].concat()).ok();
     }
+    both.run(&["verify", "--json"]).ok();
+    both.run(&["verify", "--no-rehash"]).ok();
+    both.run(&["verify", "--rebuild", "--sample", "50%", "--seed", "7", "--json"]).ok();
+    // What a process has in its memory is its own: a server has more of it.
+    let stats = run(&mut both.there(&["cache", "stats", "--json"]), b"").ok().json();
+    assert!(stats["total"]["memory_hits"].is_u64() && stats["namespaces"]["default"].is_object(), "{stats}");
+    let warmed = run(&mut both.there(&["cache", "warm", "-n", "10", "--json"]), b"").ok().json();
+    assert_eq!(warmed["failed"], 0);
     for key in ["literature/a", "dictionary/cat", "corpus/c", "trie/c", "search/c"] {
         both.run(&["why", key, "--json"]).ok();
         both.run(&["get", key, "--info", "--json"]).ok();
@@ -208,9 +216,15 @@ fn large_contents_go_both_ways() {
 #[test]
 fn verbs_of_a_data_folder_are_refused() {
     let both = Both::new();
-    for args in
-        [&["doctor"][..], &["demo"], &["verify"], &["serve"], &["config", "show"], &["plugin", "list"]]
-    {
+    for args in [
+        &["doctor"][..],
+        &["demo"],
+        &["cleanup"],
+        &["cache", "invalidate", "--all"],
+        &["serve"],
+        &["config", "show"],
+        &["plugin", "list"],
+    ] {
         run(&mut both.there(args), b"").fails(2, &["data folder", "[usage]"]);
     }
     // What needs neither is not bothered.

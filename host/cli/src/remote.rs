@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
+use floret_cache::{CacheStats, Warmed};
 use floret_model::{CascadeReport, Plan, ResourceKey, Seq, Version};
 use floret_pipeline::{
-    Change, CorpusRequest, CorpusTree, DerivedSpec, Floret, Freshness, ListQuery, SaveRequest, Saved,
-    SearchAnswer, SearchMode, Selector, VersionDocument, Why,
+    Change, CorpusRequest, CorpusTree, DerivedSpec, Floret, Freshness, ListQuery, RebuildReport, Sampling,
+    SaveRequest, Saved, SearchAnswer, SearchMode, Selector, VersionDocument, Why,
 };
-use floret_store::Spooled;
+use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
 pub(crate) use client::Client;
@@ -274,6 +275,49 @@ impl Home<'_> {
         }
     }
 
+    /// What the tiers of the cache hold, and how often they hit.
+    pub async fn cache_stats(self) -> Result<CacheStats> {
+        match self {
+            Self::Here(host) => Ok(host.cache().stats()),
+            Self::There(client) => client.get(&client.at(&["cache"])?, &[]).await,
+        }
+    }
+
+    /// Fill the cache with what was asked for most.
+    pub async fn warm(self, limit: usize) -> Result<Warmed> {
+        match self {
+            Self::Here(host) => Ok(host.warm(limit).await),
+            Self::There(client) => {
+                client.post(&client.at(&["cache", "warmings"])?, &json!({"limit": limit})).await
+            }
+        }
+    }
+
+    /// Check the store.
+    pub async fn verify(self, rehash: bool) -> Result<VerifyReport> {
+        match self {
+            Self::Here(host) => Ok(host.verify(VerifyOptions { rehash }).await?),
+            Self::There(client) => Ok(client.verified(&json!({"rehash": rehash})).await?.verify),
+        }
+    }
+
+    /// Build versions again and compare. Here, `progress` is told how many of how many are done.
+    pub async fn verify_rebuild_of(
+        self,
+        sampling: Sampling,
+        progress: &(dyn Fn(u64, u64) + Send + Sync),
+    ) -> Result<RebuildReport> {
+        match self {
+            Self::Here(host) => Ok(host.verify_rebuild_of(sampling, progress).await?),
+            Self::There(client) => {
+                // The contents were read just now.
+                let asked = json!({"rehash": false, "rebuild": sampling});
+                let rebuilt = client.verified(&asked).await?.rebuild;
+                rebuilt.ok_or_else(|| client.unavailable("it does not say what was built again"))
+            }
+        }
+    }
+
     /// A content that is too large for memory, in a temporary file.
     pub async fn spool(self, what: &Path, from: impl Read + Send + 'static) -> Result<Spooled> {
         match self {
@@ -328,6 +372,19 @@ impl Home<'_> {
             Self::Here(host) => Ok(host.save(request).await?),
             Self::There(client) => client.save(request).await,
         }
+    }
+}
+
+/// What a server found in its store.
+#[derive(serde::Deserialize)]
+struct Verified {
+    verify: VerifyReport,
+    rebuild: Option<RebuildReport>,
+}
+
+impl Client {
+    async fn verified(&self, asked: &serde_json::Value) -> Result<Verified> {
+        self.post(&self.at(&["verifications"])?, asked).await
     }
 }
 

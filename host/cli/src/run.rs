@@ -12,7 +12,7 @@ use crate::config::{Flags, Settings, load, process_env};
 use crate::failure::{Exit, classify, is_broken_pipe};
 use crate::out::{ColorChoice, Out, print_error};
 use crate::remote::{Client, Home};
-use crate::verbs;
+use crate::verbs::{self, cache};
 use crate::work::Bars;
 
 /// What a verb works with.
@@ -69,6 +69,8 @@ fn is_remote(verb: &Verb) -> bool {
             | Verb::Cascade(_)
             | Verb::Why(_)
             | Verb::Search(_)
+            | Verb::Cache(cache::Verb::Stats | cache::Verb::Warm(_))
+            | Verb::Verify(_)
             | Verb::Completions(_)
     )
 }
@@ -141,7 +143,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Search(args) => verbs::search::run(args, context).await,
         Verb::Plugin(verb) => verbs::plugin::run(verb, context).await,
         Verb::Policy(verb) => verbs::policy::run(verb, context).await,
-        Verb::Cache(verb) => verbs::cache::run(verb, context).await,
+        Verb::Cache(verb) => cache::run(verb, context).await,
         Verb::Cleanup(args) => verbs::cleanup::run(args, context).await,
         Verb::Copy(args) => verbs::copy::run(args, context).await,
         Verb::Verify(args) => verbs::verify::run(args, context).await,

@@ -55,7 +55,7 @@ pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_runtime::Query;
-pub use floret_store::ListQuery;
+pub use floret_store::{ListQuery, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;

@@ -2,7 +2,7 @@
 //! cleans up by the clock.
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions, `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what is known of a content that is saved, `plugins`
-//! components and bindings, `health` the probes, `problem` is the one place that makes
+//! components and bindings, `upkeep` cache and store, `health` the probes, `problem` is the one place that makes
 //! statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
 //! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
@@ -18,6 +18,7 @@ mod problem;
 mod records;
 mod search;
 mod supervise;
+mod upkeep;
 mod versions;
 
 use std::future::Future;
@@ -154,6 +155,9 @@ fn resources() -> Router<Arc<Floret>> {
         .route("/v1/builds", post(builds::build))
         .route("/v1/corpora", post(builds::create))
         .route("/v1/corpora/add", post(builds::add))
+        .route("/v1/cache", get(upkeep::cache))
+        .route("/v1/cache/warmings", post(upkeep::warm))
+        .route("/v1/verifications", post(upkeep::verify))
         .route("/v1/plugins", get(plugins::list))
         .route("/v1/plugins/{name}", get(plugins::inspect).put(plugins::install))
         .route("/v1/bindings", get(plugins::bindings))
@@ -175,7 +179,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

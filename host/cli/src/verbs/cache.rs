@@ -67,8 +67,8 @@ pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
 
 async fn stats(context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let stats = host.cache().stats();
+        .with_home(async |home, out, _| {
+            let stats = home.cache_stats().await?;
             out.show(&stats, |out| {
                 out.table(&table(&stats))?;
                 match &stats.disk {
@@ -162,12 +162,13 @@ async fn matching(host: &Floret, patterns: &[Pattern]) -> Result<Invalidated> {
 
 async fn warm(args: Warm, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let started = std::time::Instant::now();
             let bar = bars.bar(None, "warming");
-            let warmed = host.warm(args.limit).await;
+            let warmed = home.warm(args.limit).await;
             bar.finish_and_clear();
-            let held = host.cache().stats().total.memory_bytes;
+            let warmed = warmed?;
+            let held = home.cache_stats().await?.total.memory_bytes;
             out.show(&warmed, |out| {
                 let sentence = format!(
                     "{} entries from disk, {} from the store, {} gone ({} in {})",

@@ -1,6 +1,6 @@
 use anyhow::{Result, anyhow};
 use floret_pipeline::{RebuildReport, Sample, Sampling};
-use floret_store::{VerifyOptions, VerifyReport};
+use floret_store::VerifyReport;
 use serde_json::json;
 
 use crate::failure::Failure;
@@ -35,9 +35,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let seed = args.seed.unwrap_or_else(|| session() & u64::from(u32::MAX));
     let sampling = args.sample.map_or_else(Sampling::default, |sample| Sampling { sample, seed });
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let bar = bars.bar(None, "verifying");
-            let report = host.verify(VerifyOptions { rehash: !args.no_rehash }).await;
+            let report = home.verify(!args.no_rehash).await;
             bar.finish_and_clear();
             let report = report?;
             let rebuilt = match args.rebuild {
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
                         drawn.set_length(of);
                         drawn.set_position(done);
                     };
-                    let rebuilt = host.verify_rebuild_of(sampling, &progress).await;
+                    let rebuilt = home.verify_rebuild_of(sampling, &progress).await;
                     bar.finish_and_clear();
                     Some(rebuilt?)
                 }
