@@ -281,3 +281,48 @@ fn the_server_may_be_named_by_a_variable() {
     server.stop();
     assert_eq!(there.run(&["get", "literature/a"]).ok().text(), "text");
 }
+
+#[test]
+fn what_a_server_does_not_know_is_refused() {
+    let cli = Cli::new();
+    let server = Server::start(&cli, &[]);
+    let at = "/v1/default/literature/a";
+    for options in ["{", "%7", "%7B%22colour%22%3A1%7D", "%7B%22word%22%3A%22w%22%7D"] {
+        server.ask("PUT", at, &[("floret-options", options)], b"x").fails(400, "invalid_request");
+    }
+    server.get(at).fails(404, "not_found");
+    server.ask("PUT", at, &[("floret-options", "%7B%22tags%22%3A%5B%22t%22%5D%7D")], b"x").is(201);
+    let record = server.get(&format!("{at}/record?version=1")).is(200).json();
+    assert_eq!((&record["tags"][0], &record["seq"]), (&Value::from("t"), &Value::from(1)));
+    assert!(record.get("content_inline").is_none(), "bytes are asked for by themselves");
+    for target in [
+        &format!("{at}/record?version=0"),
+        &format!("{at}/record?at_least=1&strong=true"),
+        &format!("{at}/records?limit=0"),
+        &format!("{at}/records?limit=101"),
+        &format!("{at}/records"),
+        "/v1/records?limit=1&after=nothing",
+        "/v1/records?limit=1&colour=red",
+        &format!("{at}/tree?seq=1&version=1.0.0"),
+    ] {
+        server.get(target).fails(400, "invalid_request");
+    }
+    let json = [("content-type", "application/json")];
+    for (target, body) in [
+        ("/v1/builds", r#"{"key": "trie/x", "inputs": ["corpus/c"], "parts": ["corpus/c"]}"#),
+        ("/v1/builds", r#"{"key": "trie/x", "inputs": ["corpus/c"], "colour": 1}"#),
+        ("/v1/builds", r#"{"key": "literature/a"}"#),
+        ("/v1/corpora", r#"{"key": "corpus/x", "corpus_type": "map"}"#),
+        ("/v1/corpora/add", r#"{"key": "x"}"#),
+        ("/v1/cache/warmings", r#"{"limit": 1000001}"#),
+        ("/v1/verifications", r#"{"rehash": 1}"#),
+        ("/v1/batches", ""),
+        ("/v1/batches", r#"{"key": "literature/b", "text": "x", "file": "/etc/passwd"}"#),
+    ] {
+        let answer = server.ask("POST", target, &json, body.as_bytes());
+        assert_eq!(answer.status, 400, "{target} {body}: {}", String::from_utf8_lossy(&answer.body));
+    }
+    let lines = "{\"key\": \"literature/b\", \"text\": \"x\"}\n{\"key\": \"trie/b\", \"text\": \"x\"}\n";
+    assert!(server.ask("POST", "/v1/batches", &[], lines.as_bytes()).status >= 400);
+    server.get("/v1/default/literature/b").fails(404, "not_found");
+}
