@@ -118,8 +118,9 @@ impl Client {
     ) -> Result<Saved> {
         let seq = told["seq"].as_u64().ok_or_else(|| self.unavailable("it does not say what was saved"))?;
         let version = self.record(key, &Selector::Seq(Seq(seq)), Freshness::Cached).await?;
-        let is_taken =
-            version.tags == *tags && version.ttl_ms == ttl_ms && version.metadata.custom == metadata.custom;
+        let (asked, kept) = (members(metadata)?, members(&version.metadata)?);
+        let is_kept = asked.iter().all(|(name, value)| kept.get(name) == Some(value));
+        let is_taken = version.tags == *tags && version.ttl_ms == ttl_ms && is_kept;
         if !is_taken {
             return Err(self.unavailable(
                 "it saved the content and passed over its tags, its time to live or its fields: it may be older",
