@@ -44,3 +44,4 @@ mod tidy;
 mod trees;
 mod versions;
 mod waiting;
+mod wire;

@@ -3,13 +3,14 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `search` the questions, `cascades` what follows from a change, `plugins`
 //! components and bindings, `health` the probes, `problem` is the one place that makes
-//! statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
+//! statuses of errors (RFC 9457), `content` moves bytes, `listen` has the connections, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
 //! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
 mod cascades;
 mod content;
 mod given;
 mod health;
+mod listen;
 mod plugins;
 mod problem;
 mod search;
@@ -86,13 +87,12 @@ pub async fn serve(
         drop(stopping);
         tokio::time::sleep(options.drain).await;
     };
-    let app = app(host).into_make_service();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let serving = listen::serve(listener, app(host), async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
     });
     tokio::select! {
-        served = serving => served,
+        () = serving => Ok(()),
         () = drained => {
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
