@@ -85,3 +85,21 @@ fn a_client_that_vanishes_in_an_upload_leaves_nothing() {
     server.stop();
     cli.verify();
 }
+
+#[test]
+fn pages_of_others_get_nothing_from_this_machine() {
+    let cli = Cli::new();
+    let server = Server::start(&cli, &[]);
+    let rebound = told(&server, b"GET /healthz HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    assert!(rebound.starts_with("HTTP/1.1 421") && rebound.contains("misdirected"), "{rebound}");
+    let at = "/v1/default/literature/a";
+    for header in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        server.ask("PUT", at, &[header], b"text").fails(403, "cross_site");
+    }
+    server.get(at).fails(404, "not_found");
+    let own = format!("http://{}", server.address());
+    server.ask("PUT", at, &[("origin", &own)], b"text").is(201);
+    let read = server.ask("GET", at, &[("origin", "https://evil.example")], b"").is(200);
+    assert!(read.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{read:?}");
+    server.ask("OPTIONS", at, &[("origin", "https://evil.example")], b"").fails(405, "method_not_allowed");
+}

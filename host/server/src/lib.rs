@@ -3,7 +3,7 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `search` the questions, `cascades` what follows from a change, `plugins`
 //! components and bindings, `health` the probes, `problem` is the one place that makes
-//! statuses of errors (RFC 9457), `content` moves bytes, `listen` has the connections, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
+//! statuses of errors (RFC 9457), `content` moves bytes, `listen` has the connections, `origin` refuses what pages of others send, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
 //! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
 mod cascades;
@@ -11,6 +11,7 @@ mod content;
 mod given;
 mod health;
 mod listen;
+mod origin;
 mod plugins;
 mod problem;
 mod search;
@@ -32,6 +33,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
@@ -87,7 +89,12 @@ pub async fn serve(
         drop(stopping);
         tokio::time::sleep(options.drain).await;
     };
-    let serving = listen::serve(listener, app(host), async move {
+    let names = match listener.local_addr()?.ip().is_loopback() {
+        true => Names::Loopback,
+        false => Names::Any,
+    };
+    let app = app(host).layer(from_fn_with_state(names, origin::own));
+    let serving = listen::serve(listener, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
     });
