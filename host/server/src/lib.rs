@@ -58,6 +58,8 @@ pub struct ServeOptions {
     pub schedule: Option<Schedule>,
     /// How long requests may go on after it is asked to stop.
     pub drain: Duration,
+    /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
+    pub hosts: Vec<String>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -90,7 +92,7 @@ pub async fn serve(
         tokio::time::sleep(options.drain).await;
     };
     let names = match listener.local_addr()?.ip().is_loopback() {
-        true => Names::Loopback,
+        true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
     let app = app(host).layer(from_fn_with_state(names, origin::own));

@@ -1,5 +1,7 @@
 //! What browsers send for pages of others: DNS rebinding (a name of theirs that leads here) and cross-site requests.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
@@ -12,32 +14,36 @@ use crate::problem::Problem;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether the names that requests are sent to are looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Names {
-    /// Only those of this machine: who listens there trusts what is on it, and pages of others are not.
-    Loopback,
+    /// Only those of this machine, and these: who listens there trusts what is on it, and pages of others are not.
+    Loopback(Arc<[String]>),
     /// Any: the network decides who comes in.
     Any,
 }
 
 /// Refuse what a page of somebody else made a browser send.
 pub(crate) async fn own(State(names): State<Names>, request: Request, next: Next) -> Response {
-    match checked(names, request.method(), request.uri(), request.headers()) {
+    match checked(&names, request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
 }
 
-fn checked(names: Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+fn checked(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let hosts: Vec<Option<Authority>> = headers
         .get_all(HOST)
         .iter()
         .map(|host| host.to_str().ok().and_then(|host| host.parse().ok()))
         .chain(uri.authority().cloned().map(Some))
         .collect();
-    let is_ours = |host: &Option<Authority>| host.as_ref().is_some_and(|host| is_loopback(host.host()));
-    if names == Names::Loopback && (hosts.is_empty() || !hosts.iter().all(is_ours)) {
-        return Err(Problem::misdirected());
+    if let Names::Loopback(others) = names {
+        let is_known =
+            |host: &str| is_loopback(host) || others.iter().any(|other| other.eq_ignore_ascii_case(host));
+        let is_ours = |host: &Option<Authority>| host.as_ref().is_some_and(|host| is_known(host.host()));
+        if hosts.is_empty() || !hosts.iter().all(is_ours) {
+            return Err(Problem::misdirected());
+        }
     }
     if method.is_safe() {
         return Ok(());
@@ -62,6 +68,10 @@ fn is_loopback(host: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn here() -> Names {
+        Names::Loopback(Arc::new(["floret.example".to_owned()]))
+    }
+
     fn fate(
         names: Names,
         method: Method,
@@ -72,7 +82,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a value"));
         }
-        checked(names, &method, &Uri::from_static(uri), &map).is_ok()
+        checked(&names, &method, &Uri::from_static(uri), &map).is_ok()
     }
 
     #[test]
@@ -82,6 +92,7 @@ mod tests {
             ("LOCALHOST:8080", true),
             ("127.0.0.1:8080", true),
             ("[::1]:8080", true),
+            ("Floret.example:443", true),
             ("evil.example", false),
             ("localhost.evil.example", false),
             ("127.0.0.1.evil.example:8080", false),
@@ -89,12 +100,12 @@ mod tests {
             ("", false),
         ] {
             let headers = [("host", host)];
-            assert_eq!(fate(Names::Loopback, Method::GET, "/", &headers), expected, "{host}");
+            assert_eq!(fate(here(), Method::GET, "/", &headers), expected, "{host}");
             assert!(fate(Names::Any, Method::GET, "/", &headers), "{host}");
         }
-        assert!(!fate(Names::Loopback, Method::GET, "/", &[]));
-        assert!(!fate(Names::Loopback, Method::GET, "http://evil.example/", &[("host", "localhost")]));
-        assert!(!fate(Names::Loopback, Method::GET, "/", &[("host", "localhost"), ("host", "evil.example")]));
+        assert!(!fate(here(), Method::GET, "/", &[]));
+        assert!(!fate(here(), Method::GET, "http://evil.example/", &[("host", "localhost")]));
+        assert!(!fate(here(), Method::GET, "/", &[("host", "localhost"), ("host", "evil.example")]));
     }
 
     #[test]
@@ -110,8 +121,8 @@ mod tests {
             ("origin", "null", false),
         ] {
             let headers = [("host", "localhost:8080"), (name, value)];
-            for names in [Names::Loopback, Names::Any] {
-                assert_eq!(fate(names, Method::PUT, "/", &headers), expected, "{name}: {value}");
+            for names in [here(), Names::Any] {
+                assert_eq!(fate(names.clone(), Method::PUT, "/", &headers), expected, "{name}: {value}");
                 assert!(fate(names, Method::GET, "/", &headers), "{name}: {value}");
             }
         }

@@ -55,7 +55,7 @@ impl Problem {
     }
 
     pub fn misdirected() -> Self {
-        let detail = "this server listens for its own machine only: send the request to localhost, 127.0.0.1 or [::1], with that as the header `host`";
+        let detail = "this server listens for its own machine only: send the request to localhost, 127.0.0.1 or [::1] as the header `host` says, or add its name to serve.hosts";
         let (status, code) = (StatusCode::MISDIRECTED_REQUEST, "misdirected");
         Self { status, code, detail: detail.to_owned() }
     }

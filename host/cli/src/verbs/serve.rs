@@ -37,7 +37,9 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             args.listen
         )));
     }
-    let options = ServeOptions { schedule: context.settings.config.schedule(), drain: DRAIN };
+    let config = &context.settings.config;
+    let options =
+        ServeOptions { schedule: config.schedule(), drain: DRAIN, hosts: config.serve.hosts.clone() };
     let stop = stop_signal()?;
     tokio::pin!(stop);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
