@@ -103,3 +103,13 @@ fn pages_of_others_get_nothing_from_this_machine() {
     assert!(read.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{read:?}");
     server.ask("OPTIONS", at, &[("origin", "https://evil.example")], b"").fails(405, "method_not_allowed");
 }
+
+#[test]
+fn a_request_is_known_by_its_id() {
+    let cli = Cli::new();
+    let server = Server::start(&cli, &[]);
+    let named = server.ask("GET", "/healthz", &[("x-request-id", "mine-1")], b"").is(200);
+    assert_eq!(named.header("x-request-id"), Some("mine-1"));
+    let other = server.ask("GET", "/healthz", &[("x-request-id", "<b>")], b"").is(200);
+    assert_eq!(other.header("x-request-id").map(str::len), Some(16));
+}

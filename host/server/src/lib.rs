@@ -3,9 +3,10 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `search` the questions, `cascades` what follows from a change, `plugins`
 //! components and bindings, `health` the probes, `problem` is the one place that makes
-//! statuses of errors (RFC 9457), `content` moves bytes, `listen` has the connections, `origin` refuses what pages of others send, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
+//! statuses of errors (RFC 9457), `content` moves bytes, `listen` has the connections, `audit` keeps what was changed, `origin` refuses what pages of others send, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
 //! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
+mod audit;
 mod cascades;
 mod content;
 mod given;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Uri;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use floret_pipeline::{Floret, Schedule};
@@ -95,7 +96,7 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host).layer(from_fn_with_state(names, origin::own));
+    let app = app(host).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
     let serving = listen::serve(listener, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;

@@ -19,6 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::audit::Peer;
+
 /// Connections at once; those beyond wait until one ends. Each takes some 20 KB while it is idle: 80 MB at the most.
 const CONNECTIONS_MAX: usize = 4096;
 /// A connection on which the head of a request is not complete within this is closed, an idle one too.
@@ -72,9 +74,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
 }
 
 async fn connection(stream: TcpStream, app: Router, watcher: Watcher, place: OwnedSemaphorePermit) {
+    let peer = stream.peer_addr().ok().map(Peer);
     // It is only slower without.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
         let app = app.clone();
         async move {
             Ok::<Response, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
