@@ -113,3 +113,25 @@ fn a_request_is_known_by_its_id() {
     let other = server.ask("GET", "/healthz", &[("x-request-id", "<b>")], b"").is(200);
     assert_eq!(other.header("x-request-id").map(str::len), Some(16));
 }
+
+#[test]
+fn certificates_that_cannot_be_used_are_refused() {
+    let cli = Cli::new();
+    let pair = |name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let cert = cli.file(&format!("{name}.crt"), made.cert.pem());
+        let key = cli.file(&format!("{name}.key"), made.signing_key.serialize_pem());
+        (cert, key)
+    };
+    let ((cert, _), (_, other)) = (pair("a"), pair("b"));
+    for (cert, key, word) in
+        [(&cert, &other, "cannot be used"), (&other, &other, "PEM"), (&cert, &cert, "PEM")]
+    {
+        let mut serve = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
+        serve.env("FLORET_SERVE__TLS_CERT", cert).env("FLORET_SERVE__TLS_KEY", key);
+        floret_tests::cli::run(&mut serve, b"").fails(2, &[word]);
+    }
+    let mut half = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
+    half.env("FLORET_SERVE__TLS_CERT", &cert);
+    floret_tests::cli::run(&mut half, b"").fails(2, &["serve.tls_key"]);
+}

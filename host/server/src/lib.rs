@@ -17,6 +17,7 @@ mod plugins;
 mod problem;
 mod search;
 mod supervise;
+mod tls;
 mod versions;
 
 use std::future::Future;
@@ -38,6 +39,7 @@ use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
+pub use crate::tls::Tls;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -61,6 +63,8 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
     pub hosts: Vec<String>,
+    /// What it speaks TLS with, if it does.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -92,12 +96,17 @@ pub async fn serve(
         drop(stopping);
         tokio::time::sleep(options.drain).await;
     };
+    let acceptor = options.tls.as_ref().map(Tls::acceptor).transpose()?;
+    let certified = supervised("following the certificate", PAUSE_MIN, {
+        let tls = options.tls;
+        move || certify(tls.clone())
+    });
     let names = match listener.local_addr()?.ip().is_loopback() {
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
     let app = app(host).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
-    let serving = listen::serve(listener, app, async move {
+    let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
     });
@@ -107,7 +116,13 @@ pub async fn serve(
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+    }
+}
+
+async fn certify(tls: Option<Arc<Tls>>) {
+    if let Some(tls) = tls {
+        tls.follow().await;
     }
 }
 

@@ -17,6 +17,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::audit::Peer;
@@ -25,6 +26,8 @@ use crate::audit::Peer;
 const CONNECTIONS_MAX: usize = 4096;
 /// A connection on which the head of a request is not complete within this is closed, an idle one too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A handshake of TLS takes no longer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest head of a request, and what is read ahead of a body.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How long nothing is accepted after the system refused, e.g. for want of file descriptors.
@@ -32,7 +35,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Serve connections until `stop` is done; then close the port and idle connections, and wait for requests at work.
 /// Dropped, it cuts off whatever is left.
-pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<Output = ()>) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
@@ -42,7 +50,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Router, stop: impl Future<
             accepted = next(&listener, &places) => accepted,
             () = &mut stop => break,
         };
-        connections.spawn(connection(stream, app.clone(), graceful.watcher(), place));
+        connections.spawn(connection(stream, tls.clone(), app.clone(), graceful.watcher(), place));
         while connections.try_join_next().is_some() {}
     }
     drop(listener);
@@ -73,7 +81,13 @@ fn is_of_the_client(error: &io::Error) -> bool {
     gone.contains(&error.kind())
 }
 
-async fn connection(stream: TcpStream, app: Router, watcher: Watcher, place: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    watcher: Watcher,
+    place: OwnedSemaphorePermit,
+) {
     let peer = stream.peer_addr().ok().map(Peer);
     // It is only slower without.
     let _ = stream.set_nodelay(true);
@@ -88,7 +102,16 @@ async fn connection(stream: TcpStream, app: Router, watcher: Watcher, place: Own
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
-    let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await;
+    let served = match tls {
+        None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await,
+        Some(tls) => {
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await else {
+                tracing::debug!("a handshake of TLS did not come about");
+                return;
+            };
+            watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
+        }
+    };
     if let Err(error) = served {
         // What clients do wrong or leave undone.
         tracing::debug!(%error, "a connection broke off");
