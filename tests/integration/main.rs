@@ -45,3 +45,4 @@ mod tidy;
 mod trees;
 mod versions;
 mod waiting;
+mod wire;

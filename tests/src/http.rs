@@ -179,7 +179,8 @@ impl Answer {
 /// # Panics
 /// If it cannot be sent.
 pub fn send_head(stream: &mut TcpStream, method: &str, target: &str, headers: &[(&str, &str)]) {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: floret\r\nconnection: close\r\n");
+    let host = stream.peer_addr().expect("it is connected");
+    let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

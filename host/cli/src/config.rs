@@ -6,6 +6,7 @@ mod example;
 mod layers;
 mod plugins;
 mod secret;
+mod serve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use amount::{ByteSize, Lifetime, Span};
 pub(crate) use layers::{CONFIG_FILE, DOCUMENTED_ENV, Flags, Settings, cloud_env, load, process_env};
 pub(crate) use plugins::PluginsSection;
 pub(crate) use secret::Secret;
+pub(crate) use serve::ServeSection;
 
 /// Everything that can be configured.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub cleanup: CleanupSection,
     /// Where components come from, and who vouches for them.
     pub plugins: PluginsSection,
+    /// How `floret serve` is reached.
+    pub serve: ServeSection,
 }
 
 impl Default for Config {
@@ -72,6 +76,7 @@ impl Default for Config {
             store: StoreSection::default(),
             cleanup: CleanupSection::default(),
             plugins: PluginsSection::default(),
+            serve: ServeSection::default(),
         }
     }
 }

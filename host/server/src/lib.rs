@@ -1,23 +1,30 @@
 //! Floret over HTTP: a host that runs on, saves and reads versions for others, follows what other hosts publish and
 //! cleans up by the clock.
 //!
-//! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions, `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what is known of a content that is saved, `plugins`
-//! components and bindings, `upkeep` cache and store, `health` the probes, `problem` is the one place that makes
-//! statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a request says, `supervise` keeps the background work alive. The crate knows no
-//! configuration, opens nothing, and asks nobody who he is: whoever starts it decides who can reach it.
+//! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
+//! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
+//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `health` the probes.
+//! `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a
+//! request says, `listen` has the connections, `tls` their certificate, `audit` keeps what was changed, `origin` refuses
+//! what pages of others send, `supervise` keeps the background work alive. The crate knows no configuration, opens
+//! nothing, and asks nobody who he is: whoever starts it decides who can reach it.
 
+mod audit;
 mod batches;
 mod builds;
 mod cascades;
 mod content;
 mod given;
 mod health;
+mod listen;
 mod options;
+mod origin;
 mod plugins;
 mod problem;
 mod records;
 mod search;
 mod supervise;
+mod tls;
 mod upkeep;
 mod versions;
 
@@ -29,16 +36,18 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Uri;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
+pub use crate::tls::Tls;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -60,6 +69,10 @@ pub struct ServeOptions {
     pub schedule: Option<Schedule>,
     /// How long requests may go on after it is asked to stop.
     pub drain: Duration,
+    /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
+    pub hosts: Vec<String>,
+    /// What it speaks TLS with, if it does.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -91,18 +104,33 @@ pub async fn serve(
         drop(stopping);
         tokio::time::sleep(options.drain).await;
     };
-    let app = app(host).into_make_service();
-    let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+    let acceptor = options.tls.as_ref().map(Tls::acceptor).transpose()?;
+    let certified = supervised("following the certificate", PAUSE_MIN, {
+        let tls = options.tls;
+        move || certify(tls.clone())
+    });
+    let names = match listener.local_addr()?.ip().is_loopback() {
+        true => Names::Loopback(options.hosts.into()),
+        false => Names::Any,
+    };
+    let app = app(host).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
+    let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
     });
     tokio::select! {
-        served = serving => served,
+        () = serving => Ok(()),
         () = drained => {
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+    }
+}
+
+async fn certify(tls: Option<Arc<Tls>>) {
+    if let Some(tls) = tls {
+        tls.follow().await;
     }
 }
 

@@ -18,7 +18,8 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub(crate) const ERRORS: &str = "/errors";
 
 /// Codes of problems that only HTTP has; the others are those of [`floret_pipeline::all_codes`].
-pub const HTTP_CODES: [&str; 3] = ["method_not_allowed", "timed_out", "unsupported_media_type"];
+pub const HTTP_CODES: [&str; 5] =
+    ["cross_site", "method_not_allowed", "misdirected", "timed_out", "unsupported_media_type"];
 
 /// What an error code means, for people: where `type` of a problem leads to.
 pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Problem> {
@@ -51,6 +52,17 @@ impl Problem {
     pub fn method_not_allowed() -> Self {
         let detail = "this method is not for this path; `allow` names those that are".to_owned();
         Self { status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", detail }
+    }
+
+    pub fn misdirected() -> Self {
+        let detail = "this server listens for its own machine only: send the request to localhost, 127.0.0.1 or [::1] as the header `host` says, or add its name to serve.hosts";
+        let (status, code) = (StatusCode::MISDIRECTED_REQUEST, "misdirected");
+        Self { status, code, detail: detail.to_owned() }
+    }
+
+    pub fn cross_site() -> Self {
+        let detail = "a page of another site asks for a change, which is refused: its `origin` or `sec-fetch-site` says so".to_owned();
+        Self { status: StatusCode::FORBIDDEN, code: "cross_site", detail }
     }
 
     pub fn too_large(bytes_max: u64) -> Self {
@@ -177,6 +189,8 @@ mod tests {
         }
         let own = [
             Problem::method_not_allowed(),
+            Problem::misdirected(),
+            Problem::cross_site(),
             Problem::silent(Duration::ZERO),
             Problem::slow(Duration::ZERO),
             Problem::unsupported_media_type("x"),

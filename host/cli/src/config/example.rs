@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Config, Flags, load};
 
 /// Keys that have no default, or one that depends on the machine: a comment in the example.
-const NOT_SET: [&str; 12] = [
+const NOT_SET: [&str; 14] = [
     "data",
     "catalog.url",
     "blobs.url",
@@ -16,6 +16,8 @@ const NOT_SET: [&str; 12] = [
     "blobs.secret_access_key",
     "blobs.session_token",
     "cache.directory",
+    "serve.tls_cert",
+    "serve.tls_key",
     "limits.instances_max",
     "limits.searchers_max",
     "limits.parallel_steps_max",

@@ -24,7 +24,7 @@ pub(crate) const DOCUMENTED_ENV: [(&str, &str); 4] = [
 ];
 
 /// Keys whose values are texts, whatever they look like: a key of digits is no number.
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 12] = [
     "data",
     "log",
     "catalog.url",
@@ -35,6 +35,8 @@ const TEXTS: [&str; 10] = [
     "blobs.secret_access_key",
     "blobs.session_token",
     "cache.directory",
+    "serve.tls_cert",
+    "serve.tls_key",
 ];
 
 /// What the command line says of the configuration.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use floret_server::ServeOptions;
+use floret_server::{ServeOptions, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,18 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             args.listen
         )));
     }
-    let options = ServeOptions { schedule: context.settings.config.schedule(), drain: DRAIN };
+    let config = &context.settings.config;
+    let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => Some(
+            Tls::open(cert.clone(), key.clone())
+                .map_err(|problem| anyhow!(Failure::Configuration(problem)))?,
+        ),
+        _ => return Err(usage("serve.tls_cert and serve.tls_key belong together: set both, or none")),
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let options =
+        ServeOptions { schedule: config.schedule(), drain: DRAIN, hosts: config.serve.hosts.clone(), tls };
     let stop = stop_signal()?;
     tokio::pin!(stop);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {
@@ -50,7 +61,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         () = &mut stop => return Ok(()),
     };
     let host = Arc::new(opened);
-    let url = format!("http://{address}");
+    let url = format!("{scheme}://{address}");
     context.out.show(&json!({"listening": url}), |out| {
         out.fact(&format!("listening on {url}"), &["listening", &url])
     })?;

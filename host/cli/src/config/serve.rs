@@ -1,0 +1,17 @@
+//! `[serve]`.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `[serve]`: how `floret serve` is reached.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ServeSection {
+    /// Names by which a server on a loopback address may be asked, beside `localhost`, `127.0.0.1` and `[::1]`.
+    pub hosts: Vec<String>,
+    /// The server's certificates in PEM, its own first; with them it speaks TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the first, in PEM.
+    pub tls_key: Option<PathBuf>,
+}

@@ -1,0 +1,89 @@
+//! A line for every request that may change something: who sent it, from where, and what came of it. Contents, queries
+//! and credentials are in none.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest id of a request that is taken over from a client.
+const ID_BYTES_MAX: usize = 64;
+
+/// The other end of a connection, among a request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub SocketAddr);
+
+/// Answer with the request's id, and leave a line of what is no mere reading (GET, HEAD, OPTIONS), also where the client
+/// goes away before it is answered.
+pub(crate) async fn kept(request: Request, next: Next) -> Response {
+    let id = id(request.headers());
+    let is_kept = !request.method().is_safe();
+    let mut line = is_kept.then(|| Line {
+        id: id.clone(),
+        peer: request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
+        method: request.method().to_string(),
+        path: request.uri().path().to_owned(),
+        began: Instant::now(),
+        status: None,
+    });
+    let mut response = next.run(request).await;
+    if let Some(line) = &mut line {
+        line.status = Some(response.status().as_u16());
+    }
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    response
+}
+
+/// The client's own where it is short and plain, else a random one.
+fn id(headers: &HeaderMap) -> String {
+    let is_plain = |id: &&str| {
+        (1..=ID_BYTES_MAX).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    let given = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
+    given.map_or_else(|| format!("{:016x}", rand::random::<u64>()), str::to_owned)
+}
+
+/// Written when it is dropped; without a status where there was no answer.
+struct Line {
+    id: String,
+    peer: String,
+    method: String,
+    path: String,
+    began: Instant,
+    status: Option<u16>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let Self { id, peer, method, path, began, status } = self;
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(target: "floret::audit", %id, who = "anonymous", %peer, %method, %path, status, elapsed_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_clients_are_taken_over_where_they_are_plain() {
+        let long = "x".repeat(65);
+        for (given, expected) in
+            [("a-1_b.C", true), ("", false), ("a b", false), ("a\"b", false), (long.as_str(), false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(X_REQUEST_ID, given.parse().expect("a value"));
+            let id = id(&headers);
+            assert_eq!(id == given, expected, "{given:?}");
+            assert!(expected || id.len() == 16, "{id}");
+        }
+        assert_ne!(id(&HeaderMap::new()), id(&HeaderMap::new()));
+    }
+}

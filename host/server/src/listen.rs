@@ -1,0 +1,120 @@
+//! Connections: how many there may be, how long they may say nothing, and how they end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use crate::audit::Peer;
+
+/// Connections at once; those beyond wait until one ends. Each takes some 20 KB while it is idle: 80 MB at the most.
+const CONNECTIONS_MAX: usize = 4096;
+/// A connection on which the head of a request is not complete within this is closed, an idle one too.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A handshake of TLS takes no longer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest head of a request, and what is read ahead of a body.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// How long nothing is accepted after the system refused, e.g. for want of file descriptors.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Serve connections until `stop` is done; then close the port and idle connections, and wait for requests at work.
+/// Dropped, it cuts off whatever is left.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    stop: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, place) = tokio::select! {
+            accepted = next(&listener, &places) => accepted,
+            () = &mut stop => break,
+        };
+        connections.spawn(connection(stream, tls.clone(), app.clone(), graceful.watcher(), place));
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// The next connection, as soon as there is a place for it.
+async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    if places.available_permits() == 0 {
+        tracing::warn!("{CONNECTIONS_MAX} connections are open, the most at once; others wait");
+    }
+    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no connection can be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A client that went away before it was accepted is nothing to wait for.
+fn is_of_the_client(error: &io::Error) -> bool {
+    let gone = [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::ConnectionRefused];
+    gone.contains(&error.kind())
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    app: Router,
+    watcher: Watcher,
+    place: OwnedSemaphorePermit,
+) {
+    let peer = stream.peer_addr().ok().map(Peer);
+    // It is only slower without.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        let app = app.clone();
+        async move {
+            Ok::<Response, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
+    let served = match tls {
+        None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await,
+        Some(tls) => {
+            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await else {
+                tracing::debug!("a handshake of TLS did not come about");
+                return;
+            };
+            watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
+        }
+    };
+    if let Err(error) = served {
+        // What clients do wrong or leave undone.
+        tracing::debug!(%error, "a connection broke off");
+    }
+    drop(place);
+}
