@@ -72,7 +72,7 @@ fn indexes_are_asked_and_resources_listed() {
 fn bad_swaps_are_refused_and_change_nothing() {
     let (_cli, server) = world();
     let before = server.get("/v1/bindings").is(200).json();
-    server.put("/v1/plugins/trie-fst", b"no component").fails(500, "plugin_not_a_component");
+    server.put("/v1/plugins/trie-fst", b"no component").fails(422, "plugin_not_a_component");
     server.ask("PUT", "/v1/bindings/trie", &[], b"{}").fails(415, "unsupported_media_type");
     send(&server, "PUT", "/v1/bindings/trie", &json!({"component": "nobody"}))
         .fails(404, "unknown_component");

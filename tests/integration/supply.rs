@@ -6,6 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use floret_model::Digest;
 use floret_tests::cli::Cli;
+use floret_tests::http::Server;
 use floret_tests::registry::{Door, Mood, Registry, layout, manifest};
 use floret_tests::servers::OciRegistry;
 use floret_tests::{component, variant};
@@ -108,6 +109,29 @@ fn where_keys_are_trusted_every_component_needs_a_signature_by_one_of_them() {
     cli.run(&["plugin", "rollback", name, "--to", "2"]).fails(6, &["of another key"]);
     assert_eq!(listed(&cli, name)["seq"], 3);
     cli.verify();
+}
+
+#[test]
+fn a_server_asks_for_signatures_too() {
+    let (ada, bede) = (keys(), keys());
+    let cli = Cli::configured(&format!("[plugins]\ntrusted_keys = [\"{}\"]\n", ada.pk.to_base64()));
+    let bytes = trie("Ada");
+    let server = Server::start(&cli, &[]);
+    let put = |signature: &str| {
+        let encoded: String = signature.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        server.ask("PUT", "/v1/plugins/mine", &[("floret-signature", &encoded)], &bytes)
+    };
+    server.put("/v1/plugins/mine", &bytes).fails(403, "untrusted");
+    put(&sign(&bede, &bytes)).fails(403, "untrusted");
+    put(&sign(&ada, b"something else")).fails(403, "untrusted");
+    for broken in ["%zz", "%f", "%FF"] {
+        let header = [("floret-signature", broken)];
+        server.ask("PUT", "/v1/plugins/mine", &header, &bytes).fails(400, "invalid_request");
+    }
+    server.get("/v1/plugins/mine").fails(404, "not_found");
+    put(&sign(&ada, &bytes)).is(201);
+    server.stop();
+    assert_eq!(listed(&cli, "mine")["metadata"]["signature"]["trusted_comment"], "trie 1.0 by Ada");
 }
 
 #[test]

@@ -26,6 +26,7 @@ use floret_model::{Digest, DigestHasher};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use crate::bulk;
 use crate::engine::{EngineKind, WASMTIME_VERSION};
 use crate::error::Error;
 
@@ -42,8 +43,8 @@ pub(crate) struct CompiledDir {
     bytes_max: u64,
 }
 
-/// What a file was compiled from and for: component, engine and everything of the engine's configuration that
-/// changes code, this processor's features among it.
+/// What a file was compiled from and for: component, how it is rewritten before (see `bulk.rs`), engine and everything of
+/// the engine's configuration that changes code, this processor's features among it.
 struct Key(Digest);
 
 impl Key {
@@ -53,6 +54,7 @@ impl Key {
         let mut hasher = DigestHasher::default();
         hasher.field(b"floret compiled 1");
         hasher.field(WASMTIME_VERSION.as_bytes());
+        hasher.field(bulk::REVISION.as_bytes());
         hasher.field(component.as_bytes());
         hasher.field(kind.to_string().as_bytes());
         hasher.field(hash.0.finish().as_bytes());
@@ -99,7 +101,7 @@ impl CompiledDir {
         if let Some(component) = self.load(&key, engine) {
             return Ok(component);
         }
-        let code = engine.precompile_component(bytes)?;
+        let code = engine.precompile_component(&bulk::in_pieces(bytes)?)?;
         match self.keep(&key, &code) {
             Ok(()) => {
                 if let Some(component) = self.load(&key, engine) {

@@ -15,6 +15,7 @@
 
 mod answers;
 mod bounds;
+mod bulk;
 mod compiled;
 mod component;
 pub mod conformance;

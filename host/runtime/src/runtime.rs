@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use wasmtime::component::Component as Compiled;
 
+use crate::bulk;
 use crate::compiled::CompiledDir;
 use crate::component::{Bound, Component, Loaded};
 use crate::contract::{
@@ -197,7 +198,7 @@ impl Shared {
         let _turn = self.compiling.lock();
         let compiled = match &self.compiled_dir {
             Some(folder) => folder.load_or_compile(digest, bytes, kind, engine),
-            None => Compiled::from_binary(engine, bytes),
+            None => bulk::in_pieces(bytes).and_then(|bytes| Compiled::from_binary(engine, &bytes)),
         };
         compiled.map_err(|error| Error::Compile { digest, text: format!("{error:#}") })
     }

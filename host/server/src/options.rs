@@ -115,7 +115,8 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     })
 }
 
-fn decoded(text: &str) -> Option<String> {
+/// Percent-encoded UTF-8, decoded once.
+pub(crate) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use floret_model::Version;
-use floret_pipeline::{Binding, Breaker, Floret, Inspected, Saved, VersionEntry};
+use floret_pipeline::{Binding, Breaker, Floret, Inspected, InstallRequest, Saved, VersionEntry};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::content::whole;
-use crate::given::{Parameters, Part, Posted};
+use crate::given::{Parameters, Part, Posted, header_text};
+use crate::options::decoded;
 use crate::problem::Problem;
 use crate::versions::{Nothing, document};
 
@@ -36,6 +37,9 @@ pub(crate) async fn inspect(
     Ok(Json(host.plugin_inspect(component).await?))
 }
 
+/// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
+const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
+
 /// Install the body, a component, under a name: 201 with what was saved, or 200 where it is what is installed.
 pub(crate) async fn install(
     State(host): State<Arc<Floret>>,
@@ -44,8 +48,14 @@ pub(crate) async fn install(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let component = whole(&headers, body, host.component_bytes_max()).await?;
-    swapped(&host, host.plugin_install(Some(&name), component).await?).await
+    let signature = header_text(&headers, &SIGNATURE)?.map(|text| {
+        let expected = || Problem::invalid(format!("the header {SIGNATURE}: expected percent-encoded UTF-8"));
+        decoded(text).ok_or_else(expected)
+    });
+    let signature = signature.transpose()?;
+    let bytes = whole(&headers, body, host.component_bytes_max()).await?;
+    let request = InstallRequest { name: Some(name), bytes, signature, ..InstallRequest::default() };
+    swapped(&host, host.plugin_install_from(request).await?).await
 }
 
 /// A binding as it stands.

@@ -118,6 +118,20 @@ impl Problem {
 fn status(Classified { code, kind }: Classified) -> StatusCode {
     match (code, kind) {
         ("dropped", _) => StatusCode::GONE,
+        ("untrusted", _) => StatusCode::FORBIDDEN,
+        // What was sent is at fault, though the same codes may come of what was installed long ago.
+        (
+            "digest_mismatch"
+            | "plugin_compile"
+            | "plugin_contract_mismatch"
+            | "plugin_contract_version"
+            | "plugin_forbidden_import"
+            | "plugin_no_contract"
+            | "plugin_not_a_component"
+            | "plugin_several_contracts"
+            | "plugin_too_large",
+            _,
+        ) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, Kind::Invalid) => StatusCode::BAD_REQUEST,
         (_, Kind::NotFound) => StatusCode::NOT_FOUND,
         (_, Kind::Conflict) => StatusCode::CONFLICT,

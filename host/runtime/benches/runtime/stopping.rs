@@ -27,7 +27,7 @@ pub async fn stopping() {
         r#"(import "floret:types/log@0.1.0" "log" (func $log (param i32 i32 i32)))"#,
         "(loop (call $log (i32.const 2) (i32.const 0) (i32.const 60000)) (br 0)) unreachable",
     );
-    // One instruction writes 64 MiB or 1,000 MiB, and nothing stops it on the way.
+    // One instruction writes 64 MiB or 1,000 MiB; the runtime cuts it into pieces.
     let fills = |mebibytes: u32| {
         let (pages, bytes) = (mebibytes * 16, mebibytes << 20);
         let body = format!(

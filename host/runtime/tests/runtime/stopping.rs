@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use floret_runtime::{Component, Error, LimitKind, Limits, TrapKind};
+use floret_runtime::{Component, Error, LimitKind, Limits, PolicyProfile, TrapKind};
 
-use crate::guests::{corpus, deed, load, policy_describing, runtime, small_limits, text};
+use crate::guests::{corpus, deed, load, policy_choosing, policy_describing, runtime, small_limits, text};
 
 fn check_limit(error: &Error, expected: LimitKind) {
     match error {
@@ -33,6 +33,26 @@ async fn one_that_loops_is_stopped_near_its_deadline() {
     let expected =
         "misbehave@0.1.0 (floret:corpus@0.1.0) in build: stopped at the limit call_timeout = 200 ms";
     assert!(text.starts_with(expected), "{text}");
+}
+
+/// Without a loop and without a call, the clock is looked at within the instructions or not at all.
+#[tokio::test]
+async fn one_that_fills_memory_in_few_instructions_is_stopped_within_them() {
+    let fill = "(memory.fill (i32.const 2048) (i32.const 1) (i32.const 1048576000))";
+    let body = format!("(drop (memory.grow (i32.const 16000))) {} i32.const 256", fill.repeat(60));
+    let limits = Limits { query_timeout: Duration::from_millis(300), ..Limits::default() };
+    let guest = runtime(limits).load(policy_choosing("", &body)).await.expect("a policy");
+    let profile = PolicyProfile {
+        size_bytes: 1,
+        namespace: "n".into(),
+        resource_type: "t".into(),
+        media_type: "text/plain".into(),
+        items: None,
+        flags: Vec::new(),
+        entropy_bits_per_byte: 4.5,
+    };
+    let error = guest.choose(&[profile], "{}").await.expect_err("sixty times 1,000 MiB take seconds");
+    check_limit(&error, LimitKind::QueryTime);
 }
 
 #[tokio::test]
