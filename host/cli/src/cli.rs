@@ -9,7 +9,7 @@ use crate::out::ColorChoice;
 use crate::remote::Server;
 use crate::verbs::{
     build, cache, cascade, cleanup, completions, config, copy, corpus, demo, doctor, explain, get, health,
-    list, log, plan, plugin, policy, save, search, serve, verify, why,
+    list, log, plan, plugin, policy, save, search, serve, token, verify, why,
 };
 
 const AFTER_HELP: &str = "Resources are named TYPE/ID or NAMESPACE:TYPE/ID, e.g. literature/walden, corpus/thoreau.
@@ -78,6 +78,8 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Policy(policy::Verb),
     Serve(serve::Args),
+    #[command(subcommand)]
+    Token(token::Verb),
     #[command(subcommand)]
     Cache(cache::Verb),
     Cleanup(cleanup::Args),

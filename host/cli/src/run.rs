@@ -133,6 +133,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Save(args) => verbs::save::run(*args, context).await,
         Verb::Get(args) => verbs::get::run(args, context).await,
         Verb::Serve(args) => verbs::serve::run(args, context).await,
+        Verb::Token(verb) => verbs::token::run(verb, context),
         Verb::Log(args) => verbs::log::run(args, context).await,
         Verb::List(args) => verbs::list::run(args, context).await,
         Verb::Corpus(verb) => verbs::corpus::run(verb, context).await,

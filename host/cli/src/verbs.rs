@@ -21,5 +21,6 @@ pub(crate) mod policy;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod token;
 pub(crate) mod verify;
 pub(crate) mod why;

@@ -1,5 +1,5 @@
-//! A line for every request that may change something: who sent it, from where, and what came of it. Contents, queries
-//! and credentials are in none.
+//! A line for every request that may change something: whose token it showed, from where it came, and what came of it.
+//! Contents, queries and credentials are in none.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -8,6 +8,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+
+use crate::access::Who;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id of a request that is taken over from a client.
@@ -29,10 +31,12 @@ pub(crate) async fn kept(request: Request, next: Next) -> Response {
         path: request.uri().path().to_owned(),
         began: Instant::now(),
         status: None,
+        who: None,
     });
     let mut response = next.run(request).await;
     if let Some(line) = &mut line {
         line.status = Some(response.status().as_u16());
+        line.who = response.extensions().get().cloned();
     }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(X_REQUEST_ID, id);
@@ -58,13 +62,15 @@ struct Line {
     path: String,
     began: Instant,
     status: Option<u16>,
+    who: Option<Who>,
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let Self { id, peer, method, path, began, status } = self;
+        let Self { id, peer, method, path, began, status, who } = self;
+        let who = who.as_ref().map_or("anonymous", |who| &who.0);
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "floret::audit", %id, who = "anonymous", %peer, %method, %path, status, elapsed_ms);
+        tracing::info!(target: "floret::audit", %id, who, %peer, %method, %path, status, elapsed_ms);
     }
 }
 

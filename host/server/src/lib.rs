@@ -6,9 +6,10 @@
 //! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `health` the probes.
 //! `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a
 //! request says, `listen` has the connections, `tls` their certificate, `audit` keeps what was changed, `origin` refuses
-//! what pages of others send, `supervise` keeps the background work alive. The crate knows no configuration, opens
-//! nothing, and asks nobody who he is: whoever starts it decides who can reach it.
+//! what pages of others send, `access` asks for tokens, `supervise` keeps the background work alive. The crate knows no
+//! configuration and opens no home: whoever starts it decides who can reach it.
 
+mod access;
 mod audit;
 mod batches;
 mod builds;
@@ -43,6 +44,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+pub use crate::access::{Access, Scope, Token, TokenFile};
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
@@ -71,6 +73,8 @@ pub struct ServeOptions {
     pub drain: Duration,
     /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
     pub hosts: Vec<String>,
+    /// Who may do what.
+    pub access: Arc<Access>,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
 }
@@ -113,7 +117,8 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
+    let app =
+        app(host, &options.access).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
@@ -153,44 +158,48 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>) -> Router {
+fn app(host: Arc<Floret>, access: &Arc<Access>) -> Router {
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/errors/{code}", get(problem::explained))
-        .merge(resources().route_layer(bounded))
+        .merge(resources(access).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
 }
 
-fn resources() -> Router<Arc<Floret>> {
+fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
+    let read = |route| access.guarding(Scope::Read, route);
+    let write = |route| access.guarding(Scope::Write, route);
+    let plug = |route| access.guarding(Scope::Plugins, route);
+    let administer = |route| access.guarding(Scope::Admin, route);
     Router::new()
-        .route("/v1/{namespace}/{type}/{id}", get(versions::get).put(versions::put))
-        .route("/v1/{namespace}/{type}/{id}/log", get(versions::log))
-        .route("/v1/{namespace}/{type}/{id}/record", get(records::one))
-        .route("/v1/{namespace}/{type}/{id}/records", get(records::log))
-        .route("/v1/records", get(records::list))
-        .route("/v1/{namespace}/{type}/{id}/document", get(versions::about))
-        .route("/v1/{namespace}/{type}/{id}/why", get(search::why))
-        .route("/v1/resources", get(search::list))
-        .route("/v1/search", get(search::search))
-        .route("/v1/plans", post(cascades::plan))
-        .route("/v1/cascades", post(cascades::cascade))
-        .route("/v1/{namespace}/{type}/{id}/tree", get(builds::tree))
-        .route("/v1/batches", post(batches::save))
-        .route("/v1/builds", post(builds::build))
-        .route("/v1/corpora", post(builds::create))
-        .route("/v1/corpora/add", post(builds::add))
-        .route("/v1/cache", get(upkeep::cache))
-        .route("/v1/cache/warmings", post(upkeep::warm))
-        .route("/v1/verifications", post(upkeep::verify))
-        .route("/v1/plugins", get(plugins::list))
-        .route("/v1/plugins/{name}", get(plugins::inspect).put(plugins::install))
-        .route("/v1/bindings", get(plugins::bindings))
-        .route("/v1/bindings/{type}", put(plugins::bind))
-        .route("/v1/breakers/{type}", delete(plugins::reset))
+        .route("/v1/{namespace}/{type}/{id}", read(get(versions::get)).merge(write(put(versions::put))))
+        .route("/v1/{namespace}/{type}/{id}/log", read(get(versions::log)))
+        .route("/v1/{namespace}/{type}/{id}/record", read(get(records::one)))
+        .route("/v1/{namespace}/{type}/{id}/records", read(get(records::log)))
+        .route("/v1/records", read(get(records::list)))
+        .route("/v1/{namespace}/{type}/{id}/document", read(get(versions::about)))
+        .route("/v1/{namespace}/{type}/{id}/why", read(get(search::why)))
+        .route("/v1/resources", read(get(search::list)))
+        .route("/v1/search", read(get(search::search)))
+        .route("/v1/plans", read(post(cascades::plan)))
+        .route("/v1/cascades", write(post(cascades::cascade)))
+        .route("/v1/{namespace}/{type}/{id}/tree", read(get(builds::tree)))
+        .route("/v1/batches", write(post(batches::save)))
+        .route("/v1/builds", write(post(builds::build)))
+        .route("/v1/corpora", write(post(builds::create)))
+        .route("/v1/corpora/add", write(post(builds::add)))
+        .route("/v1/cache", read(get(upkeep::cache)))
+        .route("/v1/cache/warmings", administer(post(upkeep::warm)))
+        .route("/v1/verifications", administer(post(upkeep::verify)))
+        .route("/v1/plugins", read(get(plugins::list)))
+        .route("/v1/plugins/{name}", read(get(plugins::inspect)).merge(plug(put(plugins::install))))
+        .route("/v1/bindings", read(get(plugins::bindings)))
+        .route("/v1/bindings/{type}", plug(put(plugins::bind)))
+        .route("/v1/breakers/{type}", plug(delete(plugins::reset)))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.

@@ -18,8 +18,15 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub(crate) const ERRORS: &str = "/errors";
 
 /// Codes of problems that only HTTP has; the others are those of [`floret_pipeline::all_codes`].
-pub const HTTP_CODES: [&str; 5] =
-    ["cross_site", "method_not_allowed", "misdirected", "timed_out", "unsupported_media_type"];
+pub const HTTP_CODES: [&str; 7] = [
+    "cross_site",
+    "forbidden",
+    "method_not_allowed",
+    "misdirected",
+    "timed_out",
+    "unauthenticated",
+    "unsupported_media_type",
+];
 
 /// What an error code means, for people: where `type` of a problem leads to.
 pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Problem> {
@@ -58,6 +65,15 @@ impl Problem {
         let detail = "this server listens for its own machine only: send the request to localhost, 127.0.0.1 or [::1] as the header `host` says, or add its name to serve.hosts";
         let (status, code) = (StatusCode::MISDIRECTED_REQUEST, "misdirected");
         Self { status, code, detail: detail.to_owned() }
+    }
+
+    pub fn unauthenticated(detail: &str) -> Self {
+        let (status, code) = (StatusCode::UNAUTHORIZED, "unauthenticated");
+        Self { status, code, detail: detail.to_owned() }
+    }
+
+    pub fn forbidden(detail: &str) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code: "forbidden", detail: detail.to_owned() }
     }
 
     pub fn cross_site() -> Self {
@@ -103,6 +119,11 @@ impl Problem {
         let detail =
             format!("{key} has moved on: expected {expected}, found {found}; read it again and decide again");
         Self { status: StatusCode::PRECONDITION_FAILED, code: "conflict", detail }
+    }
+
+    #[cfg(test)]
+    pub fn parts(self) -> (&'static str, String) {
+        (self.code, self.detail)
     }
 
     /// The answer to a request that named what it expects to be there. Other conflicts, as a lease that was lost, say
@@ -168,6 +189,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
@@ -205,6 +229,8 @@ mod tests {
             Problem::method_not_allowed(),
             Problem::misdirected(),
             Problem::cross_site(),
+            Problem::unauthenticated("x"),
+            Problem::forbidden("x"),
             Problem::silent(Duration::ZERO),
             Problem::slow(Duration::ZERO),
             Problem::unsupported_media_type("x"),

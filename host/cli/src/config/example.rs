@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Config, Flags, load};
 
 /// Keys that have no default, or one that depends on the machine: a comment in the example.
-const NOT_SET: [&str; 14] = [
+const NOT_SET: [&str; 15] = [
     "data",
     "catalog.url",
     "blobs.url",
@@ -18,6 +18,7 @@ const NOT_SET: [&str; 14] = [
     "cache.directory",
     "serve.tls_cert",
     "serve.tls_key",
+    "serve.tokens",
     "limits.instances_max",
     "limits.searchers_max",
     "limits.parallel_steps_max",

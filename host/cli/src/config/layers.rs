@@ -24,7 +24,7 @@ pub(crate) const DOCUMENTED_ENV: [(&str, &str); 4] = [
 ];
 
 /// Keys whose values are texts, whatever they look like: a key of digits is no number.
-const TEXTS: [&str; 12] = [
+const TEXTS: [&str; 13] = [
     "data",
     "log",
     "catalog.url",
@@ -37,6 +37,7 @@ const TEXTS: [&str; 12] = [
     "cache.directory",
     "serve.tls_cert",
     "serve.tls_key",
+    "serve.tokens",
 ];
 
 /// What the command line says of the configuration.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct ServeSection {
     /// Names by which a server on a loopback address may be asked, beside `localhost`, `127.0.0.1` and `[::1]`.
     pub hosts: Vec<String>,
+    /// File with the tokens that are asked for; `DATA/tokens.json` unless set.
+    pub tokens: Option<PathBuf>,
     /// The server's certificates in PEM, its own first; with them it speaks TLS.
     pub tls_cert: Option<PathBuf>,
     /// The key of the first, in PEM.

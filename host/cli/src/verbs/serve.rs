@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use floret_server::{ServeOptions, Tls};
+use floret_server::{Access, ServeOptions, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +22,8 @@ pub(crate) struct Args {
     /// Address and port; port 0 is any that is free.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Let other machines in, although nobody is asked who he is: whoever reaches the port reads and writes everything.
+    /// Let other machines in, although there are no tokens and nobody is asked who he is: whoever reaches the port reads
+    /// and writes everything.
     #[arg(long)]
     insecure_no_tokens: bool,
 }
@@ -31,9 +32,11 @@ pub(crate) struct Args {
 const DRAIN: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
-    if !args.listen.ip().is_loopback() && !args.insecure_no_tokens {
+    let access = Access::open(super::token::path(&context.settings));
+    let access = access.map_err(|problem| anyhow!(Failure::Configuration(problem)))?;
+    if !args.listen.ip().is_loopback() && !access.asks() && !args.insecure_no_tokens {
         return Err(usage(format!(
-            "{} can be reached by other machines, and nobody is asked who he is: listen on 127.0.0.1, or give --insecure-no-tokens if the network keeps others away",
+            "{} can be reached by other machines, and nobody is asked who he is: listen on 127.0.0.1, make a token with `floret token create`, or give --insecure-no-tokens if the network keeps others away",
             args.listen
         )));
     }
@@ -47,8 +50,13 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         _ => return Err(usage("serve.tls_cert and serve.tls_key belong together: set both, or none")),
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    let options =
-        ServeOptions { schedule: config.schedule(), drain: DRAIN, hosts: config.serve.hosts.clone(), tls };
+    let options = ServeOptions {
+        schedule: config.schedule(),
+        drain: DRAIN,
+        hosts: config.serve.hosts.clone(),
+        access,
+        tls,
+    };
     let stop = stop_signal()?;
     tokio::pin!(stop);
     let listener = TcpListener::bind(args.listen).await.map_err(|error| {

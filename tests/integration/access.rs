@@ -1,0 +1,117 @@
+//! Who may do what over HTTP: tokens and their scopes.
+
+use std::time::{Duration, Instant};
+
+use floret_tests::cli::Cli;
+use floret_tests::http::{Answer, Server};
+
+/// A token as the command line makes it, and its id.
+fn token(cli: &Cli, scope: &str, more: &[&str]) -> (String, String) {
+    let all = [&["--json", "token", "create", "ada", "--scope", scope], more].concat();
+    let made = cli.run(&all).ok().json();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("token"), text("id"))
+}
+
+fn ask(server: &Server, method: &str, target: &str, token: &str, body: &[u8]) -> Answer {
+    let bearer = format!("Bearer {token}");
+    server.ask(method, target, &[("authorization", &bearer), ("content-type", "application/json")], body)
+}
+
+const AT: &str = "/v1/default/literature/walden";
+
+#[test]
+fn every_route_asks_for_its_scope() {
+    let cli = Cli::new();
+    let tokens: Vec<_> =
+        ["read", "write", "plugins", "admin"].map(|scope| (scope, token(&cli, scope, &[]).0)).into();
+    let server = Server::start(&cli, &[]);
+    server.get("/healthz").is(200);
+    server.get("/readyz").is(200);
+    server.put(AT, b"x").fails(401, "unauthenticated");
+    let unknown = server.get(AT).fails(401, "unauthenticated");
+    assert_eq!(unknown.header("www-authenticate"), Some("Bearer"));
+    let keys = br#"{"keys": ["literature/walden"]}"#;
+    let routes: [(&str, &str, &[u8], &str); 12] = [
+        ("PUT", AT, b"text", "write"),
+        ("GET", AT, b"", "read"),
+        ("GET", "/v1/default/literature/walden/log", b"", "read"),
+        ("GET", "/v1/resources", b"", "read"),
+        ("POST", "/v1/plans", keys, "read"),
+        ("POST", "/v1/cascades", keys, "write"),
+        ("POST", "/v1/batches", b"", "write"),
+        ("POST", "/v1/builds", b"{}", "write"),
+        ("PUT", "/v1/plugins/x", b"x", "plugins"),
+        ("PUT", "/v1/bindings/trie", b"{}", "plugins"),
+        ("DELETE", "/v1/breakers/trie", b"", "plugins"),
+        ("POST", "/v1/cache/warmings", br#"{"limit": 1}"#, "admin"),
+    ];
+    for (method, target, body, needed) in routes {
+        for (scope, token) in &tokens {
+            let answer = ask(&server, method, target, token, body);
+            let is_allowed = needed == "read" || *scope == needed || *scope == "admin";
+            let is_refused = answer.status == 403;
+            assert_eq!(is_refused, !is_allowed, "{method} {target} with {scope}: {}", answer.status);
+            if is_refused {
+                let problem = answer.fails(403, "forbidden").json();
+                assert!(problem["detail"].as_str().unwrap().contains(needed), "{problem}");
+            }
+        }
+        server.ask(method, target, &[], body).fails(401, "unauthenticated");
+    }
+    server.ask("GET", AT, &[("authorization", "Basic YTpi")], b"").fails(401, "unauthenticated");
+}
+
+#[test]
+fn a_token_is_revoked_while_the_server_runs() {
+    let cli = Cli::new();
+    let server = Server::start(&cli, &[]);
+    server.put(AT, b"text").is(201);
+    let (text, id) = token(&cli, "write", &[]);
+    let soon = |status: u16, text: &str| {
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let answer = ask(&server, "GET", AT, text, b"");
+            if answer.status == status || Instant::now() > until {
+                return answer.is(status);
+            }
+        }
+    };
+    soon(401, "floret_0_0");
+    soon(200, &text);
+    cli.run(&["token", "revoke", &id]).ok();
+    let problem = soon(401, &text).json();
+    assert!(problem["detail"].as_str().unwrap().contains("revoked"), "{problem}");
+    let listed = cli.run(&["--json", "token", "list"]).ok().json();
+    assert_eq!((listed[0]["id"].as_str(), listed[0]["revoked_at"].is_string()), (Some(id.as_str()), true));
+    let secret = text.rsplit('_').next().unwrap();
+    let kept = std::fs::read_to_string(cli.data().join("tokens.json")).unwrap();
+    assert!(!kept.contains(secret) && !listed.to_string().contains(secret));
+    std::fs::remove_file(cli.data().join("tokens.json")).unwrap();
+    soon(401, &text);
+}
+
+#[test]
+fn other_machines_come_in_with_tokens_only() {
+    let cli = Cli::new();
+    cli.run(&["serve", "--listen", "0.0.0.0:0"]).fails(2, &["nobody is asked", "floret token create"]);
+    let (expired, _) = token(&cli, "read", &["--expires", "1ms"]);
+    let server = Server::spawn(cli.command(&["serve", "--listen", "0.0.0.0:0"]));
+    let problem = ask(&server, "GET", AT, &expired, b"").fails(401, "unauthenticated").json();
+    assert!(problem["detail"].as_str().unwrap().contains("expired"), "{problem}");
+    server.stop();
+    std::fs::write(cli.data().join("tokens.json"), "{").unwrap();
+    cli.run(&["serve", "--listen", "127.0.0.1:0"]).fails(2, &["tokens.json are damaged"]);
+    cli.run(&["token", "list"]).fails(2, &["tokens.json are damaged"]);
+}
+
+#[test]
+fn tokens_that_cannot_be_are_refused() {
+    let cli = Cli::new();
+    cli.run(&["token", "create", "ada"]).fails(2, &["--scope"]);
+    cli.run(&["token", "create", "ada", "--scope", "all"])
+        .fails(2, &["is no scope", "read, write, plugins or admin"]);
+    cli.run(&["token", "create", "", "--scope", "read"]).fails(2, &["cannot be a token's name"]);
+    cli.run(&["token", "create", "ada", "--scope", "read", "--expires", "soon"]).fails(2, &["soon"]);
+    cli.run(&["token", "revoke", "0badcafe"]).fails(2, &["there is no token", "floret token list"]);
+}
