@@ -28,6 +28,7 @@ mod hostile;
 mod hosts;
 mod http_swaps;
 mod interrupt;
+mod jobs;
 mod large;
 mod layers;
 mod metadata;

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use floret_model::{Bump, CascadeReport, CorpusType, KeyError, ResourceKey};
-use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Floret, Progress, Selector};
+use axum::response::Response;
+use axum::{Extension, Json};
+use floret_model::{Bump, CorpusType, KeyError, ResourceKey};
+use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Floret, Selector};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::given::{Named, Parameters, Posted};
+use crate::jobs::{Jobs, Kind, Wants};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
@@ -36,13 +38,16 @@ pub(crate) struct Asked {
     bump: Bump,
 }
 
-/// Build one resource, and whatever depends on it. A client that goes away stops it.
+/// Build one resource, and whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn build(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Asked>,
-) -> Result<Json<CascadeReport>, Problem> {
+) -> Result<Response, Problem> {
     let key: ResourceKey = asked.key.parse()?;
+    let about = key.to_string();
     let mut build = match (asked.inputs.as_slice(), asked.parts.as_slice()) {
         ([], []) => {
             let head = host.resolve(&key, &Selector::Latest).await?;
@@ -59,7 +64,8 @@ pub(crate) async fn build(
     build.spec.config.extend(asked.config);
     build.bump = asked.bump;
     let change = Change { builds: vec![build], ..Change::default() };
-    Ok(Json(host.apply(change, &Progress::default()).await?))
+    let work = |progress| async move { Ok(host.apply(change, &progress).await?) };
+    jobs.answer(wants, Kind::Build, about, work).await
 }
 
 /// A corpus to create, or to give other inputs.
@@ -78,12 +84,14 @@ pub(crate) struct Created {
     config: Map<String, Value>,
 }
 
-/// Create a corpus, and build whatever depends on it. A client that goes away stops it.
+/// Create a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn create(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Created>,
-) -> Result<Json<CascadeReport>, Problem> {
+) -> Result<Response, Problem> {
     let request = CorpusRequest {
         documents: keys(&asked.documents)?,
         children: keys(&asked.children)?,
@@ -91,7 +99,11 @@ pub(crate) async fn create(
         dialect: asked.dialect,
         config: asked.config,
     };
-    Ok(Json(host.corpus_create(vec![(asked.key.parse()?, request)], &Progress::default()).await?))
+    let corpus: ResourceKey = asked.key.parse()?;
+    let about = corpus.to_string();
+    let corpora = vec![(corpus, request)];
+    let work = |progress| async move { Ok(host.corpus_create(corpora, &progress).await?) };
+    jobs.answer(wants, Kind::Corpus, about, work).await
 }
 
 /// What a corpus is to have, too.
@@ -105,15 +117,20 @@ pub(crate) struct Added {
     children: Vec<String>,
 }
 
-/// Add to a corpus, and build whatever depends on it. A client that goes away stops it.
+/// Add to a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn add(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Added>,
-) -> Result<Json<CascadeReport>, Problem> {
+) -> Result<Response, Problem> {
     let (documents, children) = (keys(&asked.documents)?, keys(&asked.children)?);
     let corpus: ResourceKey = asked.key.parse()?;
-    Ok(Json(host.corpus_add(&corpus, &documents, &children, &Progress::default()).await?))
+    let about = corpus.to_string();
+    let work =
+        |progress| async move { Ok(host.corpus_add(&corpus, &documents, &children, &progress).await?) };
+    jobs.answer(wants, Kind::Corpus, about, work).await
 }
 
 #[derive(Deserialize)]

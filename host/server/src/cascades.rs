@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use floret_model::{CascadeReport, KeyError, Plan, ResourceKey};
-use floret_pipeline::{Floret, Progress};
+use axum::response::Response;
+use axum::{Extension, Json};
+use floret_model::{KeyError, Plan, ResourceKey};
+use floret_pipeline::Floret;
 use serde::Deserialize;
 
 use crate::given::{Parameters, Posted};
+use crate::jobs::{Jobs, Kind, Wants, subject};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
@@ -42,12 +44,17 @@ pub(crate) async fn plan(
     Ok(Json(host.plan(&roots.checked()?).await?))
 }
 
-/// Rebuild whatever depends on these, and really changed. A client that goes away stops it: nothing of it is visible then,
-/// and what was built is remembered.
+/// Rebuild whatever depends on these, and really changed. A client that waits and goes away stops it: nothing of it is
+/// visible then, and what was built is remembered.
 pub(crate) async fn cascade(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(roots): Posted<Roots>,
-) -> Result<Json<CascadeReport>, Problem> {
-    Ok(Json(host.cascade(&roots.checked()?, &Progress::default()).await?))
+) -> Result<Response, Problem> {
+    let keys = roots.checked()?;
+    let about = subject(&keys);
+    let work = |progress| async move { Ok(host.cascade(&keys, &progress).await?) };
+    jobs.answer(wants, Kind::Cascade, about, work).await
 }

@@ -3,11 +3,11 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
-//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `health` the probes.
-//! `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given` reads what a
-//! request says, `listen` has the connections, `tls` their certificate, `audit` keeps what was changed, `origin` refuses
-//! what pages of others send, `access` asks for tokens, `supervise` keeps the background work alive. The crate knows no
-//! configuration and opens no home: whoever starts it decides who can reach it.
+//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work,
+//! `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
+//! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
+//! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
 mod access;
 mod audit;
@@ -17,6 +17,7 @@ mod cascades;
 mod content;
 mod given;
 mod health;
+mod jobs;
 mod listen;
 mod options;
 mod origin;
@@ -34,17 +35,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
+use crate::jobs::Jobs;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
@@ -102,9 +104,12 @@ pub async fn serve(
         let host = Arc::clone(&host);
         move || count(Arc::clone(&host))
     });
+    let jobs = Arc::new(Jobs::default());
+    let ending = Arc::clone(&jobs);
     let (stopping, stopped) = oneshot::channel::<()>();
     let drained = async {
         stop.await;
+        ending.stop();
         drop(stopping);
         tokio::time::sleep(options.drain).await;
     };
@@ -117,20 +122,23 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app =
-        app(host, &options.access).layer(from_fn_with_state(names, origin::own)).layer(from_fn(audit::kept));
+    let app = app(host, &options.access, Arc::clone(&jobs))
+        .layer(from_fn_with_state(names, origin::own))
+        .layer(from_fn(audit::kept));
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
     });
-    tokio::select! {
+    let served = tokio::select! {
         () = serving => Ok(()),
         () = drained => {
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
         () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
-    }
+    };
+    jobs.end().await;
+    served
 }
 
 async fn certify(tls: Option<Arc<Tls>>) {
@@ -158,13 +166,13 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>) -> Router {
+fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/errors/{code}", get(problem::explained))
-        .merge(resources(access).route_layer(bounded))
+        .merge(resources(access).layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
@@ -195,6 +203,9 @@ fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
         .route("/v1/cache", read(get(upkeep::cache)))
         .route("/v1/cache/warmings", administer(post(upkeep::warm)))
         .route("/v1/verifications", administer(post(upkeep::verify)))
+        .route("/v1/jobs", read(get(jobs::list)))
+        .route("/v1/jobs/{id}", read(get(jobs::one)).merge(write(delete(jobs::cancel))))
+        .route("/v1/jobs/{id}/events", read(get(jobs::events)))
         .route("/v1/plugins", read(get(plugins::list)))
         .route("/v1/plugins/{name}", read(get(plugins::inspect)).merge(plug(put(plugins::install))))
         .route("/v1/bindings", read(get(plugins::bindings)))
@@ -216,7 +227,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use floret_model::{KeyError, ResourceKey};
 use floret_pipeline::{Classified, Error, Kind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// After how many seconds who got a 503 may come again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -39,7 +39,7 @@ pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Prob
 }
 
 /// An answer to a request that was not carried out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     code: &'static str,
@@ -121,6 +121,29 @@ impl Problem {
         Self { status: StatusCode::PRECONDITION_FAILED, code: "conflict", detail }
     }
 
+    /// Work that panicked.
+    pub fn unexpected() -> Self {
+        let detail = "it ended unexpectedly; the log says where".to_owned();
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "other", detail }
+    }
+
+    /// A result that cannot be written as JSON.
+    pub fn unwritable(error: serde_json::Error) -> Self {
+        let detail = format!("the result cannot be written: {error}");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "other", detail }
+    }
+
+    /// As RFC 9457 has it.
+    pub fn document(&self) -> Value {
+        json!({
+            "type": format!("{ERRORS}/{}", self.code),
+            "title": self.status.canonical_reason(),
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+            "code": self.code,
+        })
+    }
+
     #[cfg(test)]
     pub fn parts(self) -> (&'static str, String) {
         (self.code, self.detail)
@@ -179,14 +202,7 @@ impl IntoResponse for Problem {
         if self.status.is_server_error() {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
-        let document = json!({
-            "type": format!("{ERRORS}/{}", self.code),
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        });
-        let mut response = (self.status, Json(document)).into_response();
+        let mut response = (self.status, Json(self.document())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use floret_pipeline::{Floret, Sampling, VerifyOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::given::{Parameters, Posted};
+use crate::jobs::{Jobs, Kind, Wants};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
@@ -31,15 +32,17 @@ pub(crate) struct Warming {
 /// Fill the cache with what was asked for most.
 pub(crate) async fn warm(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(warming): Posted<Warming>,
-) -> Result<impl IntoResponse, Problem> {
-    match warming.limit.unwrap_or(WARMED) {
-        limit @ 0..=WARMED_MAX => Ok(Json(host.warm(limit).await)),
-        limit => {
-            Err(Problem::invalid(format!("limit={limit} cannot be used: expected at most {WARMED_MAX}")))
-        }
+) -> Result<Response, Problem> {
+    let limit = warming.limit.unwrap_or(WARMED);
+    if limit > WARMED_MAX {
+        return Err(Problem::invalid(format!("limit={limit} cannot be used: expected at most {WARMED_MAX}")));
     }
+    let work = |_| async move { Ok(host.warm(limit).await) };
+    jobs.answer(wants, Kind::Warming, "the cache".to_owned(), work).await
 }
 
 #[derive(Deserialize)]
@@ -59,9 +62,16 @@ fn is_usual() -> bool {
 /// Check every invariant of the store. That something is wrong is an answer, not a failure.
 pub(crate) async fn verify(
     State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Verification>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
+    let work = |_| async move { verified(&host, asked).await };
+    jobs.answer(wants, Kind::Verification, "the store".to_owned(), work).await
+}
+
+async fn verified(host: &Floret, asked: Verification) -> Result<Value, Problem> {
     let report = host.verify(VerifyOptions { rehash: asked.rehash }).await?;
     let rebuilt = match asked.rebuild {
         None => None,
@@ -69,5 +79,5 @@ pub(crate) async fn verify(
     };
     let is_equal = rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
     let sound = report.is_clean() && is_equal;
-    Ok(Json(json!({"sound": sound, "verify": report, "rebuild": rebuilt})))
+    Ok(json!({"sound": sound, "verify": report, "rebuild": rebuilt}))
 }

@@ -1,0 +1,121 @@
+//! Jobs over HTTP: listed, looked at, followed by server-sent events, cancelled.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::Jobs;
+use super::job::Told;
+use crate::given::{Parameters, Part, header_text};
+use crate::problem::Problem;
+use crate::versions::Nothing;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Streams of events at once: each keeps a connection and nothing else.
+const STREAMS_MAX: usize = 256;
+static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
+
+/// What a client waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wants {
+    /// The result.
+    Result,
+    /// Only to know which job will have it: `prefer: respond-async` (RFC 7240).
+    Job,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wants {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let preferences = parts.headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
+        let mut preferences = preferences.flat_map(|value| value.split(','));
+        let is_async = preferences.any(|preference| preference.trim().eq_ignore_ascii_case("respond-async"));
+        Ok(if is_async { Self::Job } else { Self::Result })
+    }
+}
+
+/// The jobs that are known, newest first, without their results.
+pub(crate) async fn list(Extension(jobs): Extension<Arc<Jobs>>, _: Parameters<Nothing>) -> Json<Vec<Value>> {
+    Json(jobs.held().jobs.iter().rev().map(|job| job.document(false)).collect())
+}
+
+/// A job, with its result or its problem when it has ended.
+pub(crate) async fn one(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Part(id): Part,
+    _: Parameters<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(jobs.find(&id)?.document(true)))
+}
+
+/// Have a job end soon; one that has ended stays as it is.
+pub(crate) async fn cancel(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Part(id): Part,
+    _: Parameters<Nothing>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let job = jobs.find(&id)?;
+    job.cancel();
+    Ok((StatusCode::ACCEPTED, Json(job.document(false))))
+}
+
+/// What a job tells, from the beginning or behind `last-event-id`, until it has ended.
+pub(crate) async fn events(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Part(id): Part,
+    _: Parameters<Nothing>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let after: u64 = match header_text(&headers, &LAST_EVENT_ID)? {
+        None | Some("") => 0,
+        Some(text) => text.parse().map_err(|_| {
+            Problem::invalid(format!("{LAST_EVENT_ID}: {text} cannot be used: expected the id of an event"))
+        })?,
+    };
+    let job = jobs.find(&id)?;
+    let Ok(turn) = STREAMS.try_acquire() else {
+        return Err(Problem::unavailable(format!(
+            "{STREAMS_MAX} streams of events are open here, the most at once; look at /v1/jobs/{id} instead"
+        )));
+    };
+    let mut news = job.news();
+    news.mark_changed();
+    let begun = (job, news, after, VecDeque::new(), turn);
+    let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
+        loop {
+            if let Some(event) = waiting.pop_front() {
+                return Some((event, (job, news, after, waiting, turn)));
+            }
+            // Before it is looked at, so that nothing is missed between.
+            news.borrow_and_update();
+            let (events, missed, is_all) = job.since(after);
+            if missed > 0 {
+                let told = Event::default().event("missed").json_data(json!({ "count": missed }));
+                waiting.push_back(told);
+            }
+            if let Some(last) = events.last() {
+                after = last.id;
+                waiting.extend(events.into_iter().map(written));
+            } else if is_all || news.changed().await.is_err() {
+                return None;
+            }
+        }
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn written(told: Told) -> Result<Event, axum::Error> {
+    Event::default().id(told.id.to_string()).event(told.name).json_data(told.data)
+}
