@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use wasmtime::{Engine, Instance, Memory, Module, Store, Trap, TypedFunc};
+use wasmtime::{Config, Engine, Instance, Memory, Module, Store, Trap, TypedFunc};
 
 use super::{DEPTH_MAX, in_pieces, rewrite_component, rewrite_module, sections};
 
@@ -109,7 +109,9 @@ fn pieces_do_and_trap_as_the_instructions_themselves() {
 
 #[test]
 fn memories_of_either_width_are_valid_and_a_dropped_segment_traps() {
-    let engine = Engine::default();
+    let mut config = Config::new();
+    config.wasm_memory64(true).wasm_multi_memory(true);
+    let engine = Engine::new(&config).expect("an engine");
     let wide = module("i64");
     let pieces = rewrite_module(&wide).expect("well-formed");
     assert!(Module::from_binary(&engine, &pieces).is_ok());
