@@ -128,7 +128,7 @@ fn a_server_asks_for_signatures_too() {
         let header = [("floret-signature", broken)];
         server.ask("PUT", "/v1/plugins/mine", &header, &bytes).fails(400, "invalid_request");
     }
-    server.get("/v1/plugins/mine").fails(404, "not_found");
+    server.get("/v1/plugins/mine").fails(404, "unknown_component");
     put(&sign(&ada, &bytes)).is(201);
     server.stop();
     assert_eq!(listed(&cli, "mine")["metadata"]["signature"]["trusted_comment"], "trie 1.0 by Ada");
