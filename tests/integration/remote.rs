@@ -84,11 +84,9 @@ fn masked(bytes: &[u8], is_json: bool) -> String {
         return value.to_string();
     }
     let is_moment = |field: &str| field.len() == 24 && field.ends_with('Z') && field.as_bytes()[10] == b'T';
-    let fields = text.split('\t').map(|field| {
-        let trimmed = field.trim_end();
-        if is_moment(trimmed) { "MOMENT".to_owned() + &field[trimmed.len()..] } else { field.to_owned() }
-    });
-    fields.collect::<Vec<_>>().join("\t")
+    let masked = |field: &str| if is_moment(field) { "MOMENT".to_owned() } else { field.to_owned() };
+    let line = |line: &str| line.split('\t').map(masked).collect::<Vec<_>>().join("\t");
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn filled() -> Both {

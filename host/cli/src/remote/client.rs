@@ -337,9 +337,9 @@ mod tests {
 
     #[test]
     fn parts_of_paths_are_encoded_once() {
-        let key = "work:corpus/a/b c%2F?#ü".parse().expect("a key");
+        let key = "papers:corpus/a/b c%2F?#ü".parse().expect("a key");
         let url = client().of(&key, &["log"]).expect("an address");
-        assert_eq!(url.path(), "/below/v1/home/corpus/a%2Fb%20c%252F%3F%23%C3%BC/log");
+        assert_eq!(url.path(), "/below/v1/papers/corpus/a%2Fb%20c%252F%3F%23%C3%BC/log");
         let dots = "corpus/..".parse().expect("a key");
         assert_eq!(classify(&client().of(&dots, &[]).expect_err("dots")).1, Exit::Invalid);
         let asked = with(&url, &[("text", "a&b=c")]);
