@@ -49,9 +49,9 @@ impl Both {
     }
 }
 
-/// Without what differs from run to run: moments, durations, names of publishes, counts of reads.
+/// Without what differs from run to run: moments, durations, names of publishes and of blobs, counts of reads.
 fn masked(bytes: &[u8], is_json: bool) -> String {
-    const VARY: [&str; 8] = [
+    const VARY: [&str; 9] = [
         "id",
         "started_at",
         "elapsed_ms",
@@ -60,6 +60,8 @@ fn masked(bytes: &[u8], is_json: bool) -> String {
         "build_time_ms",
         "last_accessed",
         "access_count",
+        // Of a blob: numbered by each home.
+        "path",
     ];
     fn mask(value: &mut Value) {
         match value {
