@@ -29,7 +29,7 @@ const PAGE: usize = 100;
 /// Which server is asked, and how.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Server {
-    /// Ask a running `floret serve`, e.g. https://floret.example:8443, instead of opening a data folder.
+    /// Ask a running `floret serve`, e.g. `https://floret.example:8443`, instead of opening a data folder.
     #[arg(long, global = true, value_name = "URL", env = "FLORET_SERVER", help_heading = "Global options")]
     pub server: Option<String>,
     /// File with the token that the server asks for [default: the variable FLORET_TOKEN].
