@@ -27,7 +27,7 @@ use pieces::Width;
 pub(crate) const REVISION: &str = "bulk instructions in pieces, 1";
 
 /// Bytes that one instruction may write: about 1 ms when all its pages are touched for the first time.
-const PIECE_BYTES: u64 = 1 << 20;
+const PIECE_BYTES: u32 = 1 << 20;
 
 /// How deep components may be nested. Compositions have two or three levels.
 const DEPTH_MAX: u32 = 32;

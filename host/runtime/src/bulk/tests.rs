@@ -4,7 +4,7 @@ use wasmtime::{Config, Engine, Instance, Memory, Module, Store, Trap, TypedFunc}
 
 use super::{DEPTH_MAX, in_pieces, rewrite_component, rewrite_module, sections};
 
-const PIECE: u32 = super::PIECE_BYTES as u32;
+const PIECE: u32 = super::PIECE_BYTES;
 
 /// 100 pages: more than six pieces.
 const MEMORY: u32 = 100 * 65_536;
