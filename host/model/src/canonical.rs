@@ -176,6 +176,15 @@ mod tests {
         check(&json!({"b": {}, "a": [[], [{}], null, true, false, "\u{2028}\u{7f}\"\\/"]}));
     }
 
+    #[test]
+    fn v1_a_number_is_read_to_its_last_bit() {
+        for text in ["2.0030397744267762e-253", "1.7005001000000001e+308", "0.30000000000000004"] {
+            let value: Value = serde_json::from_str(text).expect("a number");
+            let nearest: f64 = text.parse().expect("a number");
+            assert_eq!(value.as_f64().map(f64::to_bits), Some(nearest.to_bits()), "{text}");
+        }
+    }
+
     fn values() -> impl Strategy<Value = Value> {
         let number = prop_oneof![
             any::<i64>().prop_map(Value::from),
