@@ -297,7 +297,7 @@ fn what_a_server_does_not_know_is_refused() {
     assert!(record.get("content_inline").is_none(), "bytes are asked for by themselves");
     for target in [
         &format!("{at}/record?version=0"),
-        &format!("{at}/record?at_least=1&strong=true"),
+        &format!("{at}/record?at_least=1&consistency=strong"),
         &format!("{at}/records?limit=0"),
         &format!("{at}/records?limit=101"),
         &format!("{at}/records"),

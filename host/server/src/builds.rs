@@ -10,7 +10,7 @@ use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Flo
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::given::{Named, Parameters, Posted};
+use crate::given::{Named, Parameters, Posted, selector};
 use crate::jobs::{Jobs, Kind, Wants};
 use crate::problem::Problem;
 use crate::versions::Nothing;
@@ -136,7 +136,7 @@ pub(crate) async fn add(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsOf {
-    seq: Option<String>,
+    seq: Option<u64>,
     version: Option<String>,
 }
 
@@ -146,10 +146,6 @@ pub(crate) async fn tree(
     Named(key): Named,
     Parameters(as_of): Parameters<AsOf>,
 ) -> Result<Json<CorpusTree>, Problem> {
-    let selector = match (&as_of.seq, &as_of.version) {
-        (None, None) => Selector::Latest,
-        (Some(which), None) | (None, Some(which)) => which.parse()?,
-        _ => return Err(Problem::invalid("seq and version exclude each other: give one of them")),
-    };
+    let selector = selector(as_of.seq, as_of.version.as_deref())?;
     Ok(Json(host.corpus_tree(&key, &selector).await?))
 }

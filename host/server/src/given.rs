@@ -7,6 +7,7 @@ use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use floret_model::{Digest, ResourceKey, Seq};
+use floret_pipeline::Selector;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -74,6 +75,25 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Posted<T> {
         })?;
         let read = serde_json::from_value(Value::Object(document));
         read.map(Self).map_err(|error| Problem::invalid(format!("the document in the body: {error}")))
+    }
+}
+
+/// Which version a request names: at most one of a seq and a version (`1.0.2`, a seq, or `latest`).
+pub(crate) fn selector(seq: Option<u64>, version: Option<&str>) -> Result<Selector, Problem> {
+    match (seq, version) {
+        (None, None) => Ok(Selector::Latest),
+        (Some(0), None) => Err(Problem::invalid("seq=0 names no version: the first one is 1")),
+        (Some(seq), None) => Ok(Selector::Seq(Seq(seq))),
+        (None, Some(version)) => Ok(version.parse()?),
+        (Some(_), Some(_)) => Err(Problem::invalid("seq and version exclude each other: give one of them")),
+    }
+}
+
+/// How many a request asks for, within what is answered at once.
+pub(crate) fn limit(asked: usize, max: usize) -> Result<usize, Problem> {
+    match (1..=max).contains(&asked) {
+        true => Ok(asked),
+        false => Err(Problem::invalid(format!("limit={asked} cannot be used: expected 1 to {max}"))),
     }
 }
 

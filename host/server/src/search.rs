@@ -8,7 +8,7 @@ use floret_model::{Namespace, ResourceKey, ResourceType};
 use floret_pipeline::{Floret, ListQuery, SearchAnswer, SearchMode, VersionEntry, Why};
 use serde::{Deserialize, Serialize};
 
-use crate::given::{Named, Parameters};
+use crate::given::{Named, Parameters, limit};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
@@ -48,7 +48,21 @@ pub(crate) struct Listing {
     resource_type: Option<ResourceType>,
     prefix: Option<String>,
     after: Option<String>,
-    limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
+}
+
+impl Listing {
+    /// The query for so many of at most so many.
+    pub(crate) fn query(self, asked: usize, max: usize) -> Result<ListQuery, Problem> {
+        let Self { namespace, resource_type, prefix, after, limit: _ } = self;
+        let limit = limit(asked, max)?;
+        if prefix.is_some() && resource_type.is_none() {
+            return Err(Problem::invalid("prefix is of the ids of one type: give type, too"));
+        }
+        let after = after.map(|after| after.parse::<ResourceKey>()).transpose()?;
+        let id_prefix = prefix.filter(|prefix| !prefix.is_empty());
+        Ok(ListQuery { namespace, resource_type, id_prefix, after, limit })
+    }
 }
 
 /// A page of latest versions.
@@ -64,17 +78,10 @@ pub(crate) async fn list(
     State(host): State<Arc<Floret>>,
     Parameters(listing): Parameters<Listing>,
 ) -> Result<Json<Listed>, Problem> {
-    let Listing { namespace, resource_type, prefix, after, limit } = listing;
-    let limit = limit.unwrap_or(PAGE);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::invalid(format!("limit={limit} cannot be used: expected 1 to {PAGE_MAX}")));
-    }
-    if prefix.is_some() && resource_type.is_none() {
-        return Err(Problem::invalid("prefix is of the ids of one type: give type, too"));
-    }
-    let after = after.map(|after| after.parse::<ResourceKey>()).transpose()?;
-    let id_prefix = prefix.filter(|prefix| !prefix.is_empty());
-    let found = host.list(&ListQuery { namespace, resource_type, id_prefix, after, limit }).await?;
+    let asked = listing.limit.unwrap_or(PAGE);
+    let query = listing.query(asked, PAGE_MAX)?;
+    let limit = query.limit;
+    let found = host.list(&query).await?;
     let next_after = found.last().filter(|_| found.len() == limit).map(|last| last.key.to_string());
     let resources = found.iter().map(|version| VersionEntry::of(version)).collect();
     Ok(Json(Listed { resources, next_after }))

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::Turn;
 use crate::content::{body_of, taken};
-use crate::given::{Condition, Named, Parameters, condition, header_text, is_known};
+use crate::given::{Condition, Named, Parameters, condition, header_text, is_known, limit, selector};
 use crate::options;
 use crate::problem::Problem;
 
@@ -117,24 +117,22 @@ enum Consistency {
     Strong,
 }
 
+/// Which version is asked for, and how fresh.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
     seq: Option<u64>,
+    version: Option<String>,
     consistency: Option<Consistency>,
     at_least: Option<u64>,
 }
 
 impl Which {
-    fn selector(&self) -> Result<Selector, Problem> {
-        match self.seq {
-            None => Ok(Selector::Latest),
-            Some(0) => Err(Problem::invalid("seq=0 names no version: the first one is 1")),
-            Some(seq) => Ok(Selector::Seq(Seq(seq))),
-        }
+    pub(crate) fn selector(&self) -> Result<Selector, Problem> {
+        selector(self.seq, self.version.as_deref())
     }
 
-    fn freshness(&self) -> Result<Freshness, Problem> {
+    pub(crate) fn freshness(&self) -> Result<Freshness, Problem> {
         match (&self.consistency, self.at_least, self.seq) {
             (_, Some(_), Some(_)) => {
                 Err(Problem::invalid("at_least is for the latest version: leave it out, or seq"))
@@ -206,10 +204,7 @@ pub(crate) async fn log(
     Named(key): Named,
     Parameters(page): Parameters<Page>,
 ) -> Result<Json<Vec<VersionEntry>>, Problem> {
-    let limit = page.limit.unwrap_or(LOG_LIMIT);
-    if !(1..=LOG_LIMIT_MAX).contains(&limit) {
-        return Err(Problem::invalid(format!("limit={limit} cannot be used: expected 1 to {LOG_LIMIT_MAX}")));
-    }
+    let limit = limit(page.limit.unwrap_or(LOG_LIMIT), LOG_LIMIT_MAX)?;
     let log = host.log(&key, page.before.map(Seq), limit).await?;
     Ok(Json(log.iter().map(|version| VersionEntry::of(version)).collect()))
 }
