@@ -124,6 +124,18 @@ impl Exit {
     }
 }
 
+/// An error with its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// What `--help` says of the exit codes.
 pub(crate) const EXIT_CODES: &str = "Exit codes:
   0    done

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Server;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, chain};
 use crate::given::{self, usage};
 
 /// Of what a server says of a failure.
@@ -140,7 +140,7 @@ impl Client {
         query.extend(named(selector).map(|(_, which)| ("version", which)));
         match freshness {
             Freshness::Cached => {}
-            Freshness::Strong => query.push(("strong", "true".to_owned())),
+            Freshness::Strong => query.push(("consistency", "strong".to_owned())),
             Freshness::AtLeast(seq) => query.push(("at_least", seq.to_string())),
         }
         self.get(&self.of(key, &["record"])?, &super::texts(&query)).await
@@ -292,18 +292,6 @@ fn by_status(status: StatusCode) -> Exit {
         500 => Exit::Plugin,
         _ => Exit::Other,
     }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::challenge::Challenge;
 use super::manifest::{self, ACCEPTED, MANIFEST_BYTES_MAX, pick};
 use super::{Fetched, Problem, RegistryPlace, verify};
 use crate::config::PluginsSection;
-use crate::failure::SourceKind;
+use crate::failure::{SourceKind, chain};
 
 /// Of the answer of a token server, and of what a registry says of a failure.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
@@ -285,16 +285,4 @@ async fn said(answer: Response) -> String {
     let words = words.collect::<Vec<_>>().join(": ");
     let words: String = words.chars().filter(|it| !it.is_control()).take(SAID_MAX).collect();
     if words.is_empty() { String::new() } else { format!(" ({words})") }
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
