@@ -90,8 +90,7 @@ pub(crate) async fn events(
             "{STREAMS_MAX} streams of events are open here, the most at once; look at /v1/jobs/{id} instead"
         )));
     };
-    let mut news = job.news();
-    news.mark_changed();
+    let news = job.news();
     let begun = (job, news, after, VecDeque::new(), turn);
     let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
         loop {
