@@ -202,6 +202,7 @@ impl TokenFile {
         serde_json::to_writer_pretty(&mut file, &tokens).map_err(io::Error::other).map_err(failed)?;
         file.write_all(b"\n").and_then(|()| file.as_file().sync_all()).map_err(failed)?;
         file.persist(&self.path).map_err(|error| failed(error.error))?;
-        Ok(())
+        // Its name, too: what was revoked stays so when the power fails.
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
     }
 }
