@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use floret_tests::cli::Cli;
 use floret_tests::http::{Server, read_answer, send_head};
@@ -134,4 +136,37 @@ fn certificates_that_cannot_be_used_are_refused() {
     let mut half = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
     half.env("FLORET_SERVE__TLS_CERT", &cert);
     floret_tests::cli::run(&mut half, b"").fails(2, &["serve.tls_key"]);
+}
+
+/// A certificate for this machine and its key, in the two files that a server reads.
+fn renew(cli: &Cli) -> (PathBuf, PathBuf, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let text = made.cert.pem();
+    let key = cli.file("served.key", made.signing_key.serialize_pem());
+    (cli.file("served.crt", &text), key, text)
+}
+
+#[test]
+fn tls_is_spoken_with_the_certificate_that_is_there_now() {
+    let cli = Cli::new();
+    let (cert, key, first) = renew(&cli);
+    let mut serve = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("FLORET_SERVE__TLS_CERT", cert).env("FLORET_SERVE__TLS_KEY", key);
+    let server = Server::spawn(serve);
+    let client = Cli::new();
+    let url = format!("https://{}", server.address());
+    let asked = |authority: &str| {
+        let authority = client.file("authority.pem", authority);
+        client.run(&["--server", &url, "--ca-file", authority.to_str().unwrap(), "list"])
+    };
+    asked(&first).ok();
+    client.run(&["--server", &url, "list"]).fails(8, &["certificate"]);
+    assert!(!told(&server, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").contains("200 OK"));
+    let (_, _, second) = renew(&cli);
+    let until = Instant::now() + Duration::from_secs(30);
+    while !asked(&second).status.success() {
+        assert!(Instant::now() < until, "the new certificate is not in use");
+    }
+    asked(&first).fails(8, &["certificate"]);
+    server.stop();
 }

@@ -46,7 +46,7 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
-        let address = line.trim().strip_prefix("listening\thttp://");
+        let address = line.trim().strip_prefix("listening\t").and_then(|url| Some(url.split_once("://")?.1));
         let address = address.unwrap_or_else(|| panic!("it did not come up, and said {line:?}")).to_owned();
         Self { child, address, _stdout: stdout }
     }
