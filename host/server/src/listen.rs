@@ -22,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::audit::Peer;
 
-/// Connections at once; those beyond wait until one ends. Each takes some 20 KB while it is idle: 80 MB at the most.
+/// Connections at once; those beyond wait until one ends. An idle one takes a task and what came of its head.
 const CONNECTIONS_MAX: usize = 4096;
 /// A connection on which the head of a request is not complete within this is closed, an idle one too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
