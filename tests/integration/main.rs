@@ -27,6 +27,7 @@ mod following;
 mod hostile;
 mod hosts;
 mod http_swaps;
+mod http_verbs;
 mod interrupt;
 mod jobs;
 mod large;

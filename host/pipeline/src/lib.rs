@@ -46,6 +46,7 @@ mod wire;
 
 pub use bounds::BindingLimits;
 pub use breaker::Breaker;
+pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
 pub use compare::{Compared, Contender, ContenderSource, Cost, Costs, PolicyComparison, PolicyReplay};
 pub use content::Content;
@@ -55,7 +56,7 @@ pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_runtime::Query;
-pub use floret_store::{ListQuery, VerifyOptions};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;

@@ -152,6 +152,8 @@ pub(crate) enum Kind {
     Corpus,
     Verification,
     Warming,
+    Comparison,
+    Cleanup,
 }
 
 impl Kind {

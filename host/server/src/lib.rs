@@ -3,8 +3,8 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
-//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work,
-//! `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
+//! `upkeep` cache and store, `jobs` the long work, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -22,10 +22,12 @@ mod listen;
 mod options;
 mod origin;
 mod plugins;
+mod policies;
 mod problem;
 mod records;
 mod search;
 mod supervise;
+mod swaps;
 mod tls;
 mod upkeep;
 mod versions;
@@ -52,6 +54,7 @@ pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
+pub use crate::upkeep::Retention;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -69,8 +72,10 @@ pub(crate) struct Turn {
 /// How a server works.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// When and how it cleans up, if it does.
+    /// When and how it cleans up by itself, if it does.
     pub schedule: Option<Schedule>,
+    /// What it keeps when it is asked to clean up.
+    pub retention: Retention,
     /// How long requests may go on after it is asked to stop.
     pub drain: Duration,
     /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
@@ -123,6 +128,7 @@ pub async fn serve(
         false => Names::Any,
     };
     let app = app(host, &options.access, Arc::clone(&jobs))
+        .layer(Extension(Arc::new(options.retention)))
         .layer(from_fn_with_state(names, origin::own))
         .layer(from_fn(audit::kept));
     let serving = listen::serve(listener, acceptor, app, async move {
@@ -202,15 +208,26 @@ fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
         .route("/v1/corpora/add", write(post(builds::add)))
         .route("/v1/cache", read(get(upkeep::cache)))
         .route("/v1/cache/warmings", administer(post(upkeep::warm)))
+        .route("/v1/cache/invalidations", administer(post(upkeep::invalidate)))
+        .route("/v1/cleanups", administer(post(upkeep::clean_up)))
         .route("/v1/verifications", administer(post(upkeep::verify)))
         .route("/v1/jobs", read(get(jobs::list)))
         .route("/v1/jobs/{id}", read(get(jobs::one)).merge(write(delete(jobs::cancel))))
         .route("/v1/jobs/{id}/events", read(get(jobs::events)))
-        .route("/v1/plugins", read(get(plugins::list)))
-        .route("/v1/plugins/{name}", read(get(plugins::inspect)).merge(plug(put(plugins::install))))
+        .route("/v1/plugins", read(get(plugins::list)).merge(plug(post(swaps::install))))
+        .route(
+            "/v1/plugins/{name}",
+            read(get(plugins::inspect)).merge(plug(put(swaps::install_as).delete(swaps::remove))),
+        )
+        .route("/v1/inspections", plug(post(plugins::inspect_given)))
         .route("/v1/bindings", read(get(plugins::bindings)))
-        .route("/v1/bindings/{type}", plug(put(plugins::bind)))
+        .route("/v1/bindings/{type}", plug(put(swaps::bind).delete(swaps::unbind)))
+        .route("/v1/rollbacks", plug(post(swaps::go_back)))
+        .route("/v1/breakers", read(get(plugins::breakers)))
         .route("/v1/breakers/{type}", plug(delete(plugins::reset)))
+        .route("/v1/quarantines", read(get(plugins::quarantines)))
+        .route("/v1/quarantines/{component}", plug(delete(plugins::release)))
+        .route("/v1/policies/comparisons", plug(post(policies::compare)))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.
@@ -227,7 +244,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 
