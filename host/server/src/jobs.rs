@@ -16,9 +16,11 @@ use axum::response::{IntoResponse, Response};
 use floret_model::ResourceKey;
 use floret_pipeline::Progress;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 pub(crate) use self::answers::{Wants, cancel, events, list, one};
+pub(crate) use self::job::Told;
 use self::job::{Job, Unfinished};
 use crate::problem::Problem;
 
@@ -111,6 +113,38 @@ impl Jobs {
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 
+    /// Begin some work that no client waits for; answers the id of its job.
+    pub(crate) fn start<T, F>(
+        &self,
+        kind: Kind,
+        subject: String,
+        work: impl FnOnce(Progress) -> F,
+    ) -> Result<String, Problem>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        Ok(self.begin(Wants::Job, kind, subject, work)?.id().to_owned())
+    }
+
+    /// The jobs that are known, newest first, without their results.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        self.held().jobs.iter().rev().map(|job| job.document(false)).collect()
+    }
+
+    /// A job with its result, and what it told as far as that is kept.
+    pub(crate) fn told(&self, id: &str) -> Result<(Value, Vec<Told>), Problem> {
+        let job = self.find(id)?;
+        Ok((job.document(true), job.since(0).0))
+    }
+
+    /// Have a job end soon; one that has ended stays as it is.
+    pub(crate) fn cancel(&self, id: &str) -> Result<Value, Problem> {
+        let job = self.find(id)?;
+        job.cancel();
+        Ok(job.document(false))
+    }
+
     fn find(&self, id: &str) -> Result<Arc<Job>, Problem> {
         let found = self.held().jobs.iter().find(|job| job.id() == id).cloned();
         found.ok_or_else(|| {
@@ -179,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    async fn until_ended(job: &Job) -> Result<serde_json::Value, &'static str> {
+    async fn until_ended(job: &Job) -> Result<Value, &'static str> {
         job.ended().await.map_err(|problem| problem.parts().0)
     }
 

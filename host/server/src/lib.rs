@@ -4,7 +4,7 @@
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
-//! `upkeep` cache and store, `jobs` the long work, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! `upkeep` cache and store, `jobs` the long work, `console` the pages for people, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -14,6 +14,7 @@ mod audit;
 mod batches;
 mod builds;
 mod cascades;
+mod console;
 mod content;
 mod given;
 mod health;
@@ -48,6 +49,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
+use crate::console::Console;
 use crate::jobs::Jobs;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
@@ -127,7 +129,12 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host, &options.access, Arc::clone(&jobs))
+    let console = Console::new(Arc::clone(&options.access), acceptor.is_some());
+    let watching = supervised("watching the cache", PAUSE_MIN, {
+        let (host, console) = (Arc::clone(&host), Arc::clone(&console));
+        move || watch(Arc::clone(&host), Arc::clone(&console))
+    });
+    let app = app(host, &options.access, Arc::clone(&jobs), console)
         .layer(Extension(Arc::new(options.retention)))
         .layer(from_fn_with_state(names, origin::own))
         .layer(from_fn(audit::kept));
@@ -141,7 +148,7 @@ pub async fn serve(
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, watching, certified); std::future::pending().await } => Ok(()),
     };
     jobs.end().await;
     served
@@ -172,13 +179,18 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
+async fn watch(host: Arc<Floret>, console: Arc<Console>) {
+    console.watch(&host).await;
+}
+
+fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
+    let pages = console::routes(console, host.component_bytes_max());
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/errors/{code}", get(problem::explained))
-        .merge(resources(access).layer(Extension(jobs)).route_layer(bounded))
+        .merge(resources(access).merge(pages).layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)

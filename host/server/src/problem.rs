@@ -47,6 +47,16 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A request that cannot be carried out as it is.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", detail: detail.into() }
@@ -203,6 +213,7 @@ impl IntoResponse for Problem {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
         let mut response = (self.status, Json(self.document())).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
