@@ -3,7 +3,7 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
-//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work,
+//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work, `events` what is published,
 //! `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
@@ -15,6 +15,7 @@ mod batches;
 mod builds;
 mod cascades;
 mod content;
+mod events;
 mod given;
 mod health;
 mod jobs;
@@ -200,6 +201,8 @@ fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
         .route("/v1/builds", write(post(builds::build)))
         .route("/v1/corpora", write(post(builds::create)))
         .route("/v1/corpora/add", write(post(builds::add)))
+        .route("/v1/events", read(get(events::follow)))
+        .route("/v1/overview", read(get(upkeep::overview)))
         .route("/v1/cache", read(get(upkeep::cache)))
         .route("/v1/cache/warmings", administer(post(upkeep::warm)))
         .route("/v1/verifications", administer(post(upkeep::verify)))
@@ -227,7 +230,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

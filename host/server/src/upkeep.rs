@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use floret_pipeline::{Floret, Sampling, VerifyOptions};
+use floret_pipeline::{Floret, Overview, Sampling, VerifyOptions};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +21,14 @@ const WARMED_MAX: usize = 1_000_000;
 /// What the tiers of the cache hold, and how often they hit since the host began.
 pub(crate) async fn cache(State(host): State<Arc<Floret>>, _: Parameters<Nothing>) -> impl IntoResponse {
     Json(host.cache().stats())
+}
+
+/// What the home holds, and what the cache does.
+pub(crate) async fn overview(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+) -> Result<Json<Overview>, Problem> {
+    Ok(Json(host.overview().await?))
 }
 
 #[derive(Deserialize)]
