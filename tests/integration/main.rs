@@ -44,6 +44,7 @@ mod searching;
 mod serve;
 mod supply;
 mod swaps;
+mod telemetry;
 mod tidy;
 mod trees;
 mod versions;

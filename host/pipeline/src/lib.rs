@@ -25,11 +25,14 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod observe;
+mod overview;
 mod pause;
 mod plan;
 mod plugins;
 mod policy;
 mod progress;
+mod publications;
 mod quarantine;
 mod question;
 mod read;
@@ -55,17 +58,19 @@ pub use doctor::examine_components;
 pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
-pub use floret_runtime::Query;
+pub use floret_runtime::{LogLevel, Query};
 pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
     Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
     TrustedKeys, Users, check_config,
 };
 pub use policy::entropy_bits_per_byte;
-pub use progress::{Event, Progress};
+pub use progress::{Event, LogLine, Progress};
+pub use publications::{Publication, Publications};
 pub use quarantine::Quarantine;
 pub use question::SearchMode;
 pub use read::{Cached, Found, Freshness, Selector, Snapshot};

@@ -25,6 +25,7 @@ use std::collections::HashMap;
 
 use crate::bounds::BindingLimits;
 use crate::breaker::{BREAKER_TYPE, Gate};
+use crate::observe::{Phase, timed};
 use crate::retention::RETENTION_BINDING;
 use crate::save::{SaveRequest, Saved};
 use crate::{Content, Error, Floret};
@@ -207,7 +208,8 @@ impl Floret {
         if let Some(component) = self.components.lock().get(&plugin.data_hash) {
             return Ok(Arc::clone(component));
         }
-        let component = self.runtime.load(self.content(plugin).await?).await?;
+        let loading = async { Ok::<_, Error>(self.runtime.load(self.content(plugin).await?).await?) };
+        let component = timed(Phase::Compile, loading).await?;
         self.components.lock().insert(plugin.data_hash, Arc::clone(&component));
         Ok(component)
     }

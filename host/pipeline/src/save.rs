@@ -113,8 +113,7 @@ impl Floret {
         let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
-        let outcome =
-            self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
+        let outcome = self.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
         self.saved(outcome, content, ticket).await
     }
 
@@ -131,7 +130,7 @@ impl Floret {
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
-        let outcomes = self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?;
+        let outcomes = self.publish(publish).await.map_err(|error| Error::from(error).told())?;
         let mut saved = Vec::with_capacity(outcomes.len());
         for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
             saved.push(self.saved(outcome, content, ticket).await?);

@@ -17,16 +17,17 @@ use floret_model::ResourceKey;
 use floret_pipeline::Progress;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use self::answers::{Wants, cancel, events, list, one};
+pub(crate) use self::answers::{LAST_EVENT_ID, Wants, cancel, events, list, one, stream_turn};
 pub(crate) use self::job::Told;
 use self::job::{Job, Unfinished};
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
 const RUNNING_MAX: usize = 32;
-/// Jobs that have ended and are still known: with all of their events some 75 MB at the very most.
+/// Jobs that have ended and are still known: with all of their events some 110 MB at the very most.
 const ENDED_MAX: usize = 50;
 /// Resources that a job's subject names.
 const NAMED_MAX: usize = 3;
@@ -35,13 +36,14 @@ const NAMED_MAX: usize = 3;
 #[derive(Default)]
 pub(crate) struct Jobs {
     held: Mutex<Held>,
+    /// Whether the server was asked to end.
+    stopping: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Held {
     jobs: VecDeque<Arc<Job>>,
     tasks: JoinSet<()>,
-    is_stopping: bool,
 }
 
 impl Jobs {
@@ -63,7 +65,7 @@ impl Jobs {
     {
         let mut held = self.held();
         while held.tasks.try_join_next().is_some() {}
-        if held.is_stopping {
+        if *self.stopping.borrow() {
             return Err(Problem::unavailable("this host is about to end; ask another one".to_owned()));
         }
         let running = held.jobs.iter().filter(|job| job.is_running()).count();
@@ -156,9 +158,14 @@ impl Jobs {
 
     /// Take no more work, and cancel what no client waits for: the server was asked to end.
     pub(crate) fn stop(&self) {
-        let mut held = self.held();
-        held.is_stopping = true;
+        let held = self.held();
+        self.stopping.send_replace(true);
         held.jobs.iter().filter(|job| !job.is_awaited()).for_each(|job| job.cancel());
+    }
+
+    /// Told when the server was asked to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// End what still runs.

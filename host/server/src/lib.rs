@@ -4,7 +4,8 @@
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
-//! `upkeep` cache and store, `jobs` the long work, `console` the pages for people, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
+//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -16,6 +17,7 @@ mod builds;
 mod cascades;
 mod console;
 mod content;
+mod events;
 mod given;
 mod health;
 mod jobs;
@@ -218,6 +220,8 @@ fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
         .route("/v1/builds", write(post(builds::build)))
         .route("/v1/corpora", write(post(builds::create)))
         .route("/v1/corpora/add", write(post(builds::add)))
+        .route("/v1/events", read(get(events::follow)))
+        .route("/v1/overview", read(get(upkeep::overview)))
         .route("/v1/cache", read(get(upkeep::cache)))
         .route("/v1/cache/warmings", administer(post(upkeep::warm)))
         .route("/v1/cache/invalidations", administer(post(upkeep::invalidate)))
@@ -256,7 +260,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

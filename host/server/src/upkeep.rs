@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use floret_model::Namespace;
-use floret_pipeline::{Floret, RetentionPolicy, Sampling, Uncached, Uncaching, VerifyOptions};
+use floret_pipeline::{Floret, Overview, RetentionPolicy, Sampling, Uncached, Uncaching, VerifyOptions};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -25,6 +25,14 @@ const PATTERNS_MAX: usize = 100;
 /// What the tiers of the cache hold, and how often they hit since the host began.
 pub(crate) async fn cache(State(host): State<Arc<Floret>>, _: Parameters<Nothing>) -> impl IntoResponse {
     Json(host.cache().stats())
+}
+
+/// What the home holds, and what the cache does.
+pub(crate) async fn overview(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+) -> Result<Json<Overview>, Problem> {
+    Ok(Json(host.overview().await?))
 }
 
 #[derive(Deserialize)]

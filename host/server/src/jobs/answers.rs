@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
 use super::job::Told;
@@ -21,7 +21,7 @@ use crate::problem::Problem;
 use crate::versions::Nothing;
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Streams of events at once: each keeps a connection and nothing else.
 const STREAMS_MAX: usize = 256;
 static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
@@ -83,11 +83,7 @@ pub(crate) async fn events(
         })?,
     };
     let job = jobs.find(&id)?;
-    let Ok(turn) = STREAMS.try_acquire() else {
-        return Err(Problem::unavailable(format!(
-            "{STREAMS_MAX} streams of events are open here, the most at once; look at /v1/jobs/{id} instead"
-        )));
-    };
+    let turn = stream_turn(&format!("look at /v1/jobs/{id}"))?;
     let news = job.news();
     let begun = (job, news, after, VecDeque::new(), turn);
     let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
@@ -111,6 +107,15 @@ pub(crate) async fn events(
         }
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// The place of a stream of events among those that are open; `remedy` is what a client does without one.
+pub(crate) fn stream_turn(remedy: &str) -> Result<SemaphorePermit<'static>, Problem> {
+    STREAMS.try_acquire().map_err(|_| {
+        Problem::unavailable(format!(
+            "{STREAMS_MAX} streams of events are open here, the most at once; {remedy} instead"
+        ))
+    })
 }
 
 fn written(told: Told) -> Result<Event, axum::Error> {

@@ -130,7 +130,8 @@ impl Job {
                 state.steps_planned = Some(plan.steps.len());
                 ("planned", json!(plan))
             }
-            Event::StepStarted(key) => ("step_started", json!({ "key": key })),
+            Event::StepStarted { key } => ("step_started", json!({ "key": key })),
+            Event::Logged(line) => ("logged", json!(line)),
             Event::StepFinished(step) => {
                 state.steps_done += 1;
                 ("step_finished", json!(step))
