@@ -69,6 +69,7 @@ const KINDS: [(Kind, &[&str]); 8] = [
             "plugin_contract_version",
             "plugin_failed",
             "plugin_forbidden_import",
+            "plugin_invalid_schema",
             "plugin_limit",
             "plugin_malformed",
             "plugin_no_contract",
