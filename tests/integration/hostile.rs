@@ -2,11 +2,13 @@
 //! with the runtime (`host/runtime/tests/runtime/hostile.rs`, `wasi.rs`).
 
 use bytes::Bytes;
+use floret_model::{ContentLocation, Digest, Metadata, PluginMetadata, TypedMetadata};
 use floret_pipeline::{Binding, Change, Error, Floret, Freshness, Progress, Selector};
 use floret_runtime::Query;
+use floret_store::{Catalog, Clock, Draft, Publish, SystemClock};
 use floret_tests::cli::Cli;
 use floret_tests::http::Server;
-use floret_tests::{Setup, assert_sound, derived, guest, key, open, save_text, small_world};
+use floret_tests::{Setup, assert_sound, derived, draft, guest, key, open, save_text, small_world};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -46,6 +48,45 @@ async fn a_schema_that_is_none_is_told_with_the_components_name_and_installs_not
         host.cascade(&[key("literature/a")], &Progress::default()).await.unwrap();
     }
     assert_sound(&host).await;
+}
+
+/// Append a component that nobody checked, as an older host may have installed it.
+async fn append_component(catalog: &dyn Catalog, name: &str, component: Bytes) {
+    let metadata = Metadata::typed(TypedMetadata::Plugin(PluginMetadata {
+        contract: "floret:corpus@0.1.0".to_owned(),
+        component_name: "misbehave".to_owned(),
+        component_version: "0.1.0".to_owned(),
+        summary: String::new(),
+        built_in: false,
+        source: None,
+        signature: None,
+        removed: false,
+    }));
+    let draft = draft(&key(&format!("plugins:plugin/{name}")), "", Vec::new());
+    let (digest, size_bytes) = (Digest::of(&component), component.len() as u64);
+    let content_location = ContentLocation {
+        cache_key: digest.to_string(),
+        size_bytes,
+        size_compressed: size_bytes,
+        checksum: digest,
+        ..draft.content_location.clone()
+    };
+    let content_inline = Some(component);
+    let drafts = vec![Draft { metadata, data_hash: digest, content_location, content_inline, ..draft }];
+    let publish = Publish { id: format!("old-{name}"), at: SystemClock.now(), drafts, report: None };
+    catalog.publish(publish).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_none_is_refused_when_an_older_host_installed_it() {
+    let folder = TempDir::new().unwrap();
+    let host = open(folder.path(), Setup::default()).await.unwrap();
+    append_component(&**host.catalog(), "old", with_member(LIES[0].1)).await;
+    drop(host);
+    let host = open(folder.path(), Setup::default()).await.unwrap();
+    let error = host.plugin_bind("corpus", Binding::new("old")).await.unwrap_err();
+    assert_eq!(error.code(), "plugin_invalid_schema", "{error}");
+    assert!(error.to_string().contains("misbehave@0.1.0"), "{error}");
 }
 
 #[test]

@@ -80,7 +80,10 @@ const KINDS: [(Kind, &[&str]); 8] = [
             "quarantined",
         ],
     ),
-    (Kind::Integrity, &["digest_mismatch", "integrity", "missing_blob", "too_large", "untrusted"]),
+    (
+        Kind::Integrity,
+        &["digest_mismatch", "integrity", "invalid_binding", "missing_blob", "too_large", "untrusted"],
+    ),
     (Kind::InUse, &["store_in_use"]),
     (Kind::Unavailable, &["refused", "unavailable"]),
     (Kind::Interrupted, &["interrupted"]),

@@ -6,6 +6,7 @@ mod remove;
 mod rollback;
 mod sections;
 mod signature;
+mod stored;
 mod take;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub use inspect::{Inspected, Users};
 pub use install::{Checked, InstallRequest};
 pub use sections::ComponentMetadata;
 pub use signature::TrustedKeys;
+pub use stored::UnreadableBinding;
+pub(crate) use stored::parse_binding;
 pub use take::BindingState;
 
 /// The binding whose component chooses how contents are stored.
@@ -155,23 +158,6 @@ impl Floret {
         plugin_key(ResourceType::binding(), id)
     }
 
-    /// All bindings, by id; not those that were removed.
-    ///
-    /// # Errors
-    /// A store that fails.
-    pub async fn bindings(&self) -> Result<Vec<(String, Binding, Arc<Version>)>, Error> {
-        let mut found = Vec::new();
-        for version in self.all_of(ResourceType::binding()).await? {
-            if is_removed(&version) {
-                continue;
-            }
-            let content = self.content(&version).await?;
-            let binding = parse_binding(&content, &version)?;
-            found.push((version.key.resource_id.to_string(), binding, version));
-        }
-        Ok(found)
-    }
-
     /// Latest versions of all installed components, by name.
     ///
     /// # Errors
@@ -274,13 +260,6 @@ pub(crate) fn check_contract(id: &str, name: &str, component: &Component) -> Res
 
 pub(crate) fn plugin_key(resource_type: ResourceType, name: &str) -> Result<ResourceKey, Error> {
     Ok(ResourceKey::new(Namespace::plugins(), resource_type, ResourceId::new(name)?))
-}
-
-pub(crate) fn parse_binding(content: &[u8], version: &Version) -> Result<Binding, Error> {
-    serde_json::from_slice(content).map_err(|error| {
-        let what = version.reference().to_string();
-        floret_store::Error::Integrity { what, problem: format!("not a binding: {error}") }.into()
-    })
 }
 
 /// The schema of a component's configuration, ready to be asked.

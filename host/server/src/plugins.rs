@@ -8,8 +8,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use floret_model::Version;
-use floret_pipeline::{Binding, Breaker, Floret, Inspected, InstallRequest, Saved, VersionEntry};
+use floret_model::{Digest, Seq, Version};
+use floret_pipeline::{
+    Binding, Breaker, Floret, Inspected, InstallRequest, Saved, UnreadableBinding, VersionEntry,
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -61,12 +63,22 @@ pub(crate) async fn install(
 /// A binding as it stands.
 #[derive(Serialize)]
 pub(crate) struct Bound {
+    /// Nothing of it where it cannot be read.
     #[serde(flatten)]
-    binding: Binding,
-    seq: floret_model::Seq,
+    binding: Option<Binding>,
+    seq: Seq,
     /// The breaker of its component, if it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<Breaker>,
+    #[serde(flatten)]
+    unreadable: Option<Unreadable>,
+}
+
+/// Why a binding cannot be read.
+#[derive(Serialize)]
+struct Unreadable {
+    data_hash: Digest,
+    problem: String,
 }
 
 /// What is bound, by type.
@@ -75,11 +87,17 @@ pub(crate) async fn bindings(
     _: Parameters<Nothing>,
 ) -> Result<Json<BTreeMap<String, Bound>>, Problem> {
     let mut breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
-    let bindings = host.bindings().await?.into_iter().map(|(id, binding, version)| {
+    let mut bindings = BTreeMap::new();
+    for (id, binding, version) in host.bindings().await? {
         let breaker = breakers.remove(&id);
-        (id, Bound { binding, seq: version.seq, breaker })
-    });
-    Ok(Json(bindings.collect()))
+        bindings.insert(id, Bound { binding: Some(binding), seq: version.seq, breaker, unreadable: None });
+    }
+    for UnreadableBinding { id, binding, data_hash, problem, .. } in host.unreadable_bindings().await? {
+        let breaker = breakers.remove(&id);
+        let unreadable = Some(Unreadable { data_hash, problem });
+        bindings.insert(id, Bound { binding: None, seq: binding.seq, breaker, unreadable });
+    }
+    Ok(Json(bindings))
 }
 
 /// Bind a component: 201 with what was saved, or 200 where it is so bound. Calls under way end on the one before.
