@@ -4,6 +4,7 @@
 
 mod access;
 mod batches;
+mod bindings;
 mod breakers;
 mod cascades;
 mod chaos;

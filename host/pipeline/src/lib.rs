@@ -65,8 +65,8 @@ pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, cl
 pub use large::LARGE_BYTES;
 pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
-    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
-    TrustedKeys, Users, check_config,
+    Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,
+    POLICY_BINDING, TrustedKeys, UnreadableBinding, Users, check_config,
 };
 pub use policy::entropy_bits_per_byte;
 pub use progress::{Event, LogLine, Progress};

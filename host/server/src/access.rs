@@ -16,8 +16,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use floret_model::TimestampMs;
 
-pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 use self::sessions::Sessions;
+pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 pub use self::tokens::{Scope, Token, TokenFile};
 use crate::given::header_text;
 use crate::problem::Problem;
@@ -95,12 +95,16 @@ impl Access {
         let Some(tokens) = self.tokens() else { return Ok(None) };
         let token = match header_text(headers, &AUTHORIZATION)? {
             Some(shown) => match shown.split_once(' ') {
-                Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => tokens::find(&tokens, text.trim()),
+                Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    tokens::find(&tokens, text.trim())
+                }
                 _ => None,
             },
             None => match self.sessions.secret(headers) {
                 Some(secret) => tokens::find(&tokens, &secret),
-                None => return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`")),
+                None => {
+                    return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`"));
+                }
             },
         };
         let token = token.ok_or_else(|| Problem::unauthenticated("this token is not known here"))?;

@@ -104,7 +104,9 @@ fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -132,7 +134,11 @@ async fn no_such_page(uri: Uri) -> Problem {
 }
 
 /// Answer with a page where the API would answer with a problem; who has to say who he is gets to the page for that.
-async fn problems_as_pages(Extension(console): Extension<Arc<Console>>, request: Request, next: Next) -> Response {
+async fn problems_as_pages(
+    Extension(console): Extension<Arc<Console>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let wanted = request.uri().clone();
     let is_shown = request.method() == Method::GET;
     let response = next.run(request).await;

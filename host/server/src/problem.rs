@@ -180,6 +180,7 @@ fn status(Classified { code, kind }: Classified) -> StatusCode {
             | "plugin_contract_mismatch"
             | "plugin_contract_version"
             | "plugin_forbidden_import"
+            | "plugin_invalid_schema"
             | "plugin_no_contract"
             | "plugin_not_a_component"
             | "plugin_several_contracts"

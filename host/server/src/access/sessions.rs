@@ -61,7 +61,8 @@ impl Sessions {
 
 fn id(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|cookies| cookies.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
     pairs.find(|(name, _)| *name == SESSION_COOKIE).map(|(_, id)| id)
 }
 
@@ -79,7 +80,9 @@ mod tests {
         let id = sessions.begin("secret");
         let headers = shown(&format!("a=b; {SESSION_COOKIE}={id}"));
         assert_eq!(sessions.secret(&headers).as_deref(), Some("secret"));
-        for other in ["", "a=b", &format!("{SESSION_COOKIE}="), &format!("{SESSION_COOKIE}={}", "0".repeat(64))] {
+        for other in
+            ["", "a=b", &format!("{SESSION_COOKIE}="), &format!("{SESSION_COOKIE}={}", "0".repeat(64))]
+        {
             assert_eq!(sessions.secret(&shown(other)), None, "{other}");
         }
         sessions.end(&headers);

@@ -107,6 +107,7 @@ pub(super) async fn change(
         }
     };
     let gone = host.uncache_all(&what).await?;
-    let said = html! { (count(gone.memory)) " entries were dropped from memory, " (count(gone.disk)) " from disk." };
+    let said =
+        html! { (count(gone.memory)) " entries were dropped from memory, " (count(gone.disk)) " from disk." };
     Ok(shown(&host, &console, Some(said)))
 }

@@ -32,7 +32,8 @@ pub(super) fn rates(title: &str, rates: &[Option<f64>], seconds: u64) -> Markup 
     }
     let span = seconds * rates.len().saturating_sub(1) as u64;
     let latest = rates.iter().rev().flatten().next();
-    let said = latest.map_or_else(|| "nothing was asked yet".to_owned(), |rate| format!("latest {}", percent(*rate)));
+    let said = latest
+        .map_or_else(|| "nothing was asked yet".to_owned(), |rate| format!("latest {}", percent(*rate)));
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (LINE_HEIGHT) } width=(WIDTH) height=(LINE_HEIGHT) role="img" aria-label={ (title) ": " (said) } {
             @for (rate, label) in [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %")] {
@@ -150,7 +151,10 @@ mod tests {
             schedule("steps", &[stretch]),
         ] {
             let picture = picture.into_string();
-            assert!(!picture.contains("NaN") && !picture.contains("inf") && !picture.contains("<b>"), "{picture}");
+            assert!(
+                !picture.contains("NaN") && !picture.contains("inf") && !picture.contains("<b>"),
+                "{picture}"
+            );
         }
     }
 

@@ -62,7 +62,8 @@ pub(super) async fn run(
     Extension(retention): Extension<Arc<Retention>>,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Problem> {
-    let work = |_| async move { Ok(host.cleanup(&retention.policy, retention.grace_ms, asked.dry_run).await?) };
+    let work =
+        |_| async move { Ok(host.cleanup(&retention.policy, retention.grace_ms, asked.dry_run).await?) };
     let about = if asked.dry_run { "the store, as a dry run" } else { "the store" };
     let id = jobs.start(Kind::Cleanup, about.to_owned(), work)?;
     Ok(see(&format!("/console/work/{id}")))

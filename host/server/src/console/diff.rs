@@ -68,7 +68,11 @@ async fn read(host: &Floret, key: &ResourceKey, seq: u64) -> Result<Arc<Snapshot
     let selector = crate::given::selector(Some(seq), None)?;
     let found = host.find(key, &selector, Freshness::Cached).await?;
     if found.version().content_location.size_bytes > LARGE_BYTES {
-        return Err(Problem::invalid(format!("{key}@{} is longer than {}, the most that is compared here", Seq(seq), bytes(LARGE_BYTES))));
+        return Err(Problem::invalid(format!(
+            "{key}@{} is longer than {}, the most that is compared here",
+            Seq(seq),
+            bytes(LARGE_BYTES)
+        )));
     }
     debug_assert!(matches!(selector, Selector::Seq(_)));
     Ok(host.read(found).await?)

@@ -65,8 +65,7 @@ impl Graph {
     fn placed(&self) -> Placed {
         let vertices: Vec<(u32, (f64, f64))> =
             (0..self.nodes.len() as u32).map(|id| (id, (HEIGHT, WIDTH))).collect();
-        let edges: Vec<(u32, u32)> =
-            self.edges.iter().map(|&(from, to)| (from as u32, to as u32)).collect();
+        let edges: Vec<(u32, u32)> = self.edges.iter().map(|&(from, to)| (from as u32, to as u32)).collect();
         let config = Config {
             vertex_spacing: SPACE,
             transpose: vertices.len() <= THOROUGH_MAX,

@@ -96,7 +96,10 @@ fn is_behind_everything(key: &ResourceKey) -> bool {
 
 fn built_by(version: &Version) -> String {
     match (&version.build, version.spec.is_some()) {
-        (Some(build), _) => build.component.as_ref().map_or_else(|| "by the host".to_owned(), |component| component.plugin.key.resource_id.to_string()),
+        (Some(build), _) => build.component.as_ref().map_or_else(
+            || "by the host".to_owned(),
+            |component| component.plugin.key.resource_id.to_string(),
+        ),
         (None, true) => "built".to_owned(),
         (None, false) => "saved".to_owned(),
     }

@@ -88,22 +88,25 @@ fn at_least(stock: &Stock, number: u64) -> String {
 }
 
 fn types(stock: &Stock) -> Markup {
-    scroll("Resources by type", html! {
-        table {
-            thead { tr { th { "namespace" } th { "type" } th class="number" { "resources" } th class="number" { "versions" } th class="number" { "raw" } } }
-            tbody {
-                @for of in &stock.types {
-                    tr {
-                        td { (of.namespace) }
-                        td { a href={ "/console/resources?namespace=" (of.namespace) "&type=" (of.resource_type) } { (of.resource_type) } }
-                        td class="number" { (count(of.resources)) }
-                        td class="number" { (count(of.versions)) }
-                        td class="number" { (bytes(of.raw_bytes)) }
+    scroll(
+        "Resources by type",
+        html! {
+            table {
+                thead { tr { th { "namespace" } th { "type" } th class="number" { "resources" } th class="number" { "versions" } th class="number" { "raw" } } }
+                tbody {
+                    @for of in &stock.types {
+                        tr {
+                            td { (of.namespace) }
+                            td { a href={ "/console/resources?namespace=" (of.namespace) "&type=" (of.resource_type) } { (of.resource_type) } }
+                            td class="number" { (count(of.resources)) }
+                            td class="number" { (count(of.versions)) }
+                            td class="number" { (bytes(of.raw_bytes)) }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn first_steps() -> Markup {

@@ -8,7 +8,7 @@ use axum::extract::{Form, Multipart, State};
 use axum::response::Response;
 use bytes::Bytes;
 use floret_model::{Plan, ResourceKey, ResourceType, TypedMetadata, Version};
-use floret_pipeline::{Binding, BindingLimits, Breaker, Floret, InstallRequest, Inspected, Saved};
+use floret_pipeline::{Binding, BindingLimits, Breaker, Floret, Inspected, InstallRequest, Saved};
 use floret_show::{bytes, count, plural};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -109,9 +109,14 @@ fn row(version: &Version) -> Markup {
 }
 
 /// Take a component, and look at it.
-pub(super) async fn install(State(host): State<Arc<Floret>>, mut form: Multipart) -> Result<Response, Problem> {
+pub(super) async fn install(
+    State(host): State<Arc<Floret>>,
+    mut form: Multipart,
+) -> Result<Response, Problem> {
     let (mut component, mut name, mut signature) = (Bytes::new(), None, None);
-    let broken = |error: axum::extract::multipart::MultipartError| Problem::invalid(format!("the form: {}", error.body_text()));
+    let broken = |error: axum::extract::multipart::MultipartError| {
+        Problem::invalid(format!("the form: {}", error.body_text()))
+    };
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name() {
             Some("component") => component = field.bytes().await.map_err(broken)?,
@@ -267,7 +272,8 @@ impl Filled {
         Self {
             act: Act::Plan,
             component: binding.map_or_else(String::new, |binding| binding.component.clone()),
-            config: binding.map_or_else(|| "{}".to_owned(), |binding| pretty(&Value::Object(binding.config.clone()))),
+            config: binding
+                .map_or_else(|| "{}".to_owned(), |binding| pretty(&Value::Object(binding.config.clone()))),
             limits: limits.map_or_else(String::new, |binding| pretty(&serde_json::json!(binding.limits))),
         }
     }
@@ -276,10 +282,13 @@ impl Filled {
         let limits = match self.limits.trim() {
             "" => BindingLimits::default(),
             text => serde_json::from_str(text).map_err(|error| {
-                Problem::invalid(format!("the limits: expected a JSON object such as {{\"call_timeout_ms\": 1000}}: {error}"))
+                Problem::invalid(format!(
+                    "the limits: expected a JSON object such as {{\"call_timeout_ms\": 1000}}: {error}"
+                ))
             })?,
         };
-        let mut binding = Binding::configured(self.component.clone(), config(&self.config, "the configuration")?);
+        let mut binding =
+            Binding::configured(self.component.clone(), config(&self.config, "the configuration")?);
         binding.limits = limits;
         Ok(binding)
     }
@@ -295,7 +304,12 @@ pub(super) async fn binding(
 }
 
 /// The page of a binding; with what a swap would rebuild, if one is looked at.
-async fn shown(host: &Floret, console: &Console, id: &str, foreseen: Option<(Filled, Plan)>) -> Result<Response, Problem> {
+async fn shown(
+    host: &Floret,
+    console: &Console,
+    id: &str,
+    foreseen: Option<(Filled, Plan)>,
+) -> Result<Response, Problem> {
     let bound = host.bindings().await?.into_iter().find(|(bound, _, _)| bound == id);
     let breaker = host.open_breakers().await?.into_iter().find(|(open, _)| open == id);
     let log = match &bound {
@@ -303,7 +317,10 @@ async fn shown(host: &Floret, console: &Console, id: &str, foreseen: Option<(Fil
         None => Vec::new(),
     };
     let components = host.plugins().await?;
-    let filled = foreseen.as_ref().map_or_else(|| Filled::of(bound.as_ref().map(|(_, binding, _)| binding)), |(filled, _)| filled.clone());
+    let filled = foreseen.as_ref().map_or_else(
+        || Filled::of(bound.as_ref().map(|(_, binding, _)| binding)),
+        |(filled, _)| filled.clone(),
+    );
     let body = html! {
         @if let Some((_, breaker)) = &breaker {
             (notice("bad", html! {
@@ -344,13 +361,15 @@ async fn shown(host: &Floret, console: &Console, id: &str, foreseen: Option<(Fil
 }
 
 fn confirm(filled: &Filled, plan: &Plan) -> Markup {
-    let again = |act: &str, class: &str, text: &str| html! {
-        form method="post" {
-            input type="hidden" name="act" value=(act);
-            input type="hidden" name="component" value=(filled.component);
-            input type="hidden" name="config" value=(filled.config);
-            input type="hidden" name="limits" value=(filled.limits);
-            button class=(class) { (text) }
+    let again = |act: &str, class: &str, text: &str| {
+        html! {
+            form method="post" {
+                input type="hidden" name="act" value=(act);
+                input type="hidden" name="component" value=(filled.component);
+                input type="hidden" name="config" value=(filled.config);
+                input type="hidden" name="limits" value=(filled.limits);
+                button class=(class) { (text) }
+            }
         }
     };
     html! {

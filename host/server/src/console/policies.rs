@@ -28,7 +28,9 @@ pub(super) async fn page(
 ) -> Result<Response, Problem> {
     let bound = host.bindings().await?.into_iter().find(|(id, _, _)| id == POLICY_BINDING);
     let policies = super::plugins::names_of(&host, "floret:policy").await?;
-    let config = bound.as_ref().map_or_else(|| "{}".to_owned(), |(_, binding, _)| Value::Object(binding.config.clone()).to_string());
+    let config = bound
+        .as_ref()
+        .map_or_else(|| "{}".to_owned(), |(_, binding, _)| Value::Object(binding.config.clone()).to_string());
     let body = html! {
         @match &bound {
             Some((_, binding, version)) => p {

@@ -13,8 +13,8 @@ use futures::future::join_all;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::layout::{self, Section, empty, notice};
 use super::Console;
+use super::layout::{self, Section, empty, notice};
 use crate::given::Parameters;
 use crate::problem::Problem;
 
@@ -71,7 +71,8 @@ pub(super) async fn page(
 async fn indexes(host: &Floret) -> Result<Vec<String>, Problem> {
     let mut names = Vec::new();
     for resource_type in [ResourceType::search(), ResourceType::trie(), ResourceType::semantic()] {
-        let query = ListQuery { resource_type: Some(resource_type), limit: INDEXES_MAX, ..ListQuery::default() };
+        let query =
+            ListQuery { resource_type: Some(resource_type), limit: INDEXES_MAX, ..ListQuery::default() };
         names.extend(host.list(&query).await?.iter().map(|version| version.key.to_string()));
     }
     Ok(names)

@@ -93,7 +93,9 @@ mod tests {
     #[test]
     fn nobody_is_sent_elsewhere() {
         assert_eq!(safe(Some("/console/work?a=b")), "/console/work?a=b");
-        for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "/console/\\x", "", "/v1/jobs"] {
+        for bad in
+            ["//evil.example", "https://evil.example", "/\\evil.example", "/console/\\x", "", "/v1/jobs"]
+        {
             assert_eq!(safe(Some(bad)), "/", "{bad}");
         }
         assert_eq!(safe(None), "/");

@@ -45,22 +45,25 @@ pub(super) fn table(documents: &[Value], rows_max: usize) -> Markup {
     if documents.is_empty() {
         return empty("Nothing is at work, and nothing was since this host began.");
     }
-    scroll("Jobs", html! {
-        table {
-            thead { tr { th { "job" } th { "of" } th { "state" } th { "began" } th class="number" { "steps" } } }
-            tbody {
-                @for job in documents.iter().take(rows_max) {
-                    tr {
-                        td { a href={ "/console/work/" (text(job, "id")) } { (text(job, "kind")) } }
-                        td class="wide" { (text(job, "subject")) }
-                        td { (state(text(job, "state"))) }
-                        td { (moment(text(job, "started_at"))) }
-                        td class="number" { (steps(job)) }
+    scroll(
+        "Jobs",
+        html! {
+            table {
+                thead { tr { th { "job" } th { "of" } th { "state" } th { "began" } th class="number" { "steps" } } }
+                tbody {
+                    @for job in documents.iter().take(rows_max) {
+                        tr {
+                            td { a href={ "/console/work/" (text(job, "id")) } { (text(job, "kind")) } }
+                            td class="wide" { (text(job, "subject")) }
+                            td { (state(text(job, "state"))) }
+                            td { (moment(text(job, "started_at"))) }
+                            td class="number" { (steps(job)) }
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn text<'a>(job: &'a Value, member: &str) -> &'a str {
@@ -132,7 +135,9 @@ impl Step {
 
     fn about(&self) -> String {
         match (&self.report, self.began_ms) {
-            (Some(report), _) => format!("{} · {}", report.fate.name().replace('_', " "), milliseconds(report.elapsed_ms)),
+            (Some(report), _) => {
+                format!("{} · {}", report.fate.name().replace('_', " "), milliseconds(report.elapsed_ms))
+            }
             (None, Some(_)) => "running".to_owned(),
             (None, None) => "waiting".to_owned(),
         }
@@ -141,7 +146,12 @@ impl Step {
     fn stretch(&self) -> Option<Stretch> {
         let report = self.report.as_ref()?;
         let phases = &report.phases;
-        let known = [("load", phases.load_ms), ("compile", phases.compile_ms), ("build", phases.build_ms), ("store", phases.store_ms)];
+        let known = [
+            ("load", phases.load_ms),
+            ("compile", phases.compile_ms),
+            ("build", phases.build_ms),
+            ("store", phases.store_ms),
+        ];
         let rest = report.elapsed_ms - known.iter().map(|phase| phase.1).sum::<f64>();
         Some(Stretch {
             name: self.planned.key.to_string(),
@@ -170,7 +180,9 @@ fn steps_of(events: &[Told]) -> Vec<Step> {
                 }
             }
             "step_started" | "step_finished" | "logged" => {
-                let Some(step) = key_of(told).and_then(|key| places.get(&key)).map(|place| &mut steps[*place]) else {
+                let Some(step) =
+                    key_of(told).and_then(|key| places.get(&key)).map(|place| &mut steps[*place])
+                else {
                     continue;
                 };
                 match told.name {
@@ -220,9 +232,19 @@ pub(super) async fn page(
 }
 
 fn tiles(steps: &[Step]) -> Markup {
-    let having = |class: &str| count(steps.iter().filter(|step| step.report.is_some() && step.class() == class).count() as u64);
-    let remembered = steps.iter().filter_map(|step| step.report.as_ref()).filter(|report| matches!(report.fate, Fate::MemoHit { .. })).count();
-    let cut_off = steps.iter().filter_map(|step| step.report.as_ref()).filter(|report| report.fate == Fate::CutOff).count();
+    let having = |class: &str| {
+        count(steps.iter().filter(|step| step.report.is_some() && step.class() == class).count() as u64)
+    };
+    let remembered = steps
+        .iter()
+        .filter_map(|step| step.report.as_ref())
+        .filter(|report| matches!(report.fate, Fate::MemoHit { .. }))
+        .count();
+    let cut_off = steps
+        .iter()
+        .filter_map(|step| step.report.as_ref())
+        .filter(|report| report.fate == Fate::CutOff)
+        .count();
     let done = steps.iter().filter(|step| step.report.is_some()).count();
     html! {
         div class="tiles" {
@@ -243,7 +265,10 @@ fn graph(steps: &[Step]) -> Graph {
         href: at(&step.planned.key),
         class: step.class(),
     });
-    let edges = drawn.iter().enumerate().flat_map(|(to, step)| step.planned.after.iter().map(move |from| (*from, to)));
+    let edges = drawn
+        .iter()
+        .enumerate()
+        .flat_map(|(to, step)| step.planned.after.iter().map(move |from| (*from, to)));
     Graph { nodes: nodes.collect(), edges: edges.filter(|(from, _)| *from < drawn.len()).collect() }
 }
 
@@ -266,37 +291,40 @@ fn time_line(steps: &[Step]) -> Markup {
 }
 
 fn rows(steps: &[Step]) -> Markup {
-    scroll("Steps", html! {
-        table {
-            thead { tr {
-                th { "resource" } th { "outcome" } th { "why" } th class="number" { "load" } th class="number" { "compile" }
-                th class="number" { "build" } th class="number" { "store" } th class="number" { "all" } th class="number" { "output" }
-            } }
-            tbody {
-                @for (place, step) in steps.iter().enumerate() {
-                    tr {
-                        td class="wide" {
-                            a href=(at(&step.planned.key)) { (step.planned.key) }
-                            @if !step.logs.is_empty() {
-                                details id={ "log-" (place) } {
-                                    summary { "Log of " (step.logs[0].component) " (" (step.logs.len()) ")" }
-                                    pre tabindex="0" { @for line in &step.logs { (line.level.name()) " " (line.stage) ": " (line.text) "\n" } }
+    scroll(
+        "Steps",
+        html! {
+            table {
+                thead { tr {
+                    th { "resource" } th { "outcome" } th { "why" } th class="number" { "load" } th class="number" { "compile" }
+                    th class="number" { "build" } th class="number" { "store" } th class="number" { "all" } th class="number" { "output" }
+                } }
+                tbody {
+                    @for (place, step) in steps.iter().enumerate() {
+                        tr {
+                            td class="wide" {
+                                a href=(at(&step.planned.key)) { (step.planned.key) }
+                                @if !step.logs.is_empty() {
+                                    details id={ "log-" (place) } {
+                                        summary { "Log of " (step.logs[0].component) " (" (step.logs.len()) ")" }
+                                        pre tabindex="0" { @for line in &step.logs { (format!("{:?}", line.level).to_lowercase()) " " (line.stage) ": " (line.text) "\n" } }
+                                    }
                                 }
                             }
+                            td { @match &step.report { Some(report) => (fate(&report.fate)), None => span class="faint" { (step.about()) } } }
+                            td { (reason(&step.planned.reason)) }
+                            @if let Some(report) = &step.report {
+                                @for phase in [report.phases.load_ms, report.phases.compile_ms, report.phases.build_ms, report.phases.store_ms, report.elapsed_ms] {
+                                    td class="number" { @if phase > 0.0 { (milliseconds(phase)) } @else { "–" } }
+                                }
+                                td class="number" { (bytes(report.output_bytes)) }
+                            } @else { @for _ in 0..6 { td class="number" { "–" } } }
                         }
-                        td { @match &step.report { Some(report) => (fate(&report.fate)), None => span class="faint" { (step.about()) } } }
-                        td { (reason(&step.planned.reason)) }
-                        @if let Some(report) = &step.report {
-                            @for phase in [report.phases.load_ms, report.phases.compile_ms, report.phases.build_ms, report.phases.store_ms, report.elapsed_ms] {
-                                td class="number" { @if phase > 0.0 { (milliseconds(phase)) } @else { "–" } }
-                            }
-                            td class="number" { (bytes(report.output_bytes)) }
-                        } @else { @for _ in 0..6 { td class="number" { "–" } } }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What came of other work: the picture of a comparison, what a cleanup did, or the document as it is.
@@ -305,12 +333,17 @@ fn result(job: &Value) -> Markup {
     match text(job, "kind") {
         "comparison" => policies::shown(text(job, "id"), result),
         "cleanup" => cleanup::shown(result),
-        _ => html! { h2 { "Result" } pre tabindex="0" { (serde_json::to_string_pretty(result).unwrap_or_default()) } },
+        _ => {
+            html! { h2 { "Result" } pre tabindex="0" { (serde_json::to_string_pretty(result).unwrap_or_default()) } }
+        }
     }
 }
 
 /// The picture of a comparison that has ended.
-pub(super) async fn picture(Extension(jobs): Extension<Arc<Jobs>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn picture(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let (job, _) = jobs.told(&id)?;
     let comparison: PolicyComparison = serde_json::from_value(job["result"].clone())
         .map_err(|_| Problem::not_found(format!("the job {id} compared no policies, or has not ended")))?;
@@ -334,7 +367,10 @@ pub(super) fn begin_cascade(host: Arc<Floret>, jobs: &Jobs, root: ResourceKey) -
     Ok(see(&format!("/console/work/{id}")))
 }
 
-pub(super) async fn cancel(Extension(jobs): Extension<Arc<Jobs>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn cancel(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     jobs.cancel(&id)?;
     Ok(see(&format!("/console/work/{id}")))
 }
