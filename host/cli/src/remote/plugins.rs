@@ -14,7 +14,7 @@ use floret_pipeline::{
 };
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::client::with;
 use super::save::encoded;
