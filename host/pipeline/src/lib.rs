@@ -44,7 +44,7 @@ mod why;
 #[cfg(test)]
 mod wire;
 
-pub use bounds::BindingLimits;
+pub use bounds::{BindingLimits, LimitInForce, LimitSource};
 pub use breaker::Breaker;
 pub use cascade::{Addition, Change};
 pub use compare::{Compared, Contender, ContenderSource, Cost, Costs, PolicyComparison, PolicyReplay};

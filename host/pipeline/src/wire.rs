@@ -1,7 +1,7 @@
 //! What is described in JSON Schema is what is written.
 
 use floret_model::{BuildSpec, Digest, ResourceKey, Seq, VersionRef};
-use floret_runtime::Query;
+use floret_runtime::{Limits, Query};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Binding, CorpusRequest, Costs, DerivedSpec, IfLatest, NewerInput, Quarantine, Sample, Sampling,
-    SearchAnswer, SearchHit, SearchMode, VersionEntry,
+    SearchAnswer, SearchHit, SearchMode, Users, VersionEntry,
 };
 
 fn validator<T: JsonSchema>() -> jsonschema::Validator {
@@ -49,6 +49,8 @@ fn small_values_are_described() {
     assert!(!validator::<Query>().is_valid(&json!({"fuzzy": {"text": "union", "distance": 3}})));
     described(&Costs::default());
     described(&Binding::new("trie"));
+    let limits = crate::bounds::in_force(&Limits::default(), &Limits::default());
+    described(&Users { limits: [("trie".to_owned(), limits)].into(), ..Users::default() });
 }
 
 #[test]

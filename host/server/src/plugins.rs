@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use floret_model::{Digest, Seq, Version};
 use floret_pipeline::{
-    Binding, Breaker, Floret, Inspected, InstallRequest, Saved, UnreadableBinding, VersionEntry,
+    Binding, Breaker, Floret, Inspected, InstallRequest, Saved, UnreadableBinding, Users, VersionEntry,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -29,14 +29,23 @@ pub(crate) async fn list(
     Ok(Json(host.plugins().await?.iter().map(|version| VersionEntry::of(version)).collect()))
 }
 
-/// What an installed component needs and offers.
+/// An installed component.
+#[derive(Serialize)]
+pub(crate) struct Installed {
+    #[serde(flatten)]
+    component: Inspected,
+    users: Users,
+}
+
+/// What an installed component needs and offers, who uses it, and within which limits.
 pub(crate) async fn inspect(
     State(host): State<Arc<Floret>>,
     Part(name): Part,
     _: Parameters<Nothing>,
-) -> Result<Json<Inspected>, Problem> {
+) -> Result<Json<Installed>, Problem> {
     let component = host.plugin_bytes(&name).await?;
-    Ok(Json(host.plugin_inspect(component).await?))
+    let users = host.plugin_users(&name).await?;
+    Ok(Json(Installed { component: host.plugin_inspect(component).await?, users }))
 }
 
 /// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
