@@ -47,7 +47,7 @@ mod why;
 #[cfg(test)]
 mod wire;
 
-pub use bounds::BindingLimits;
+pub use bounds::{BindingLimits, LimitInForce, LimitSource};
 pub use breaker::Breaker;
 pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
