@@ -37,6 +37,7 @@ mod mirrors;
 mod mongo;
 mod places;
 mod quarantine;
+mod ranges;
 mod remote;
 mod retention;
 mod s3;

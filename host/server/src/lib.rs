@@ -4,7 +4,8 @@
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
-//! `upkeep` cache and store, `jobs` the long work, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! `upkeep` cache and store, `jobs` the long work, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes,
+//! `ranges` says which, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -24,6 +25,7 @@ mod origin;
 mod plugins;
 mod policies;
 mod problem;
+mod ranges;
 mod records;
 mod search;
 mod supervise;

@@ -18,13 +18,14 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 pub(crate) const ERRORS: &str = "/errors";
 
 /// Codes of problems that only HTTP has; the others are those of [`floret_pipeline::all_codes`].
-pub const HTTP_CODES: [&str; 7] = [
+pub const HTTP_CODES: [&str; 8] = [
     "cross_site",
     "forbidden",
     "method_not_allowed",
     "misdirected",
     "timed_out",
     "unauthenticated",
+    "unsatisfiable_range",
     "unsupported_media_type",
 ];
 
@@ -89,6 +90,11 @@ impl Problem {
     pub fn unsupported_media_type(detail: &str) -> Self {
         let (status, code) = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type");
         Self { status, code, detail: detail.to_owned() }
+    }
+
+    pub fn unsatisfiable_range(size_bytes: u64) -> Self {
+        let detail = format!("the range begins behind the end of the content, which has {size_bytes} bytes");
+        Self { status: StatusCode::RANGE_NOT_SATISFIABLE, code: "unsatisfiable_range", detail }
     }
 
     pub fn silent(after: Duration) -> Self {
@@ -250,6 +256,7 @@ mod tests {
             Problem::silent(Duration::ZERO),
             Problem::slow(Duration::ZERO),
             Problem::unsupported_media_type("x"),
+            Problem::unsatisfiable_range(1),
         ];
         for problem in own {
             assert!(HTTP_CODES.contains(&problem.code), "{} is not listed", problem.code);
