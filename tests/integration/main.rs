@@ -22,6 +22,7 @@ mod documents;
 mod embedding;
 mod examples;
 mod explain;
+mod fairness;
 mod faults;
 mod following;
 mod hostile;

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 pub(crate) use self::answers::{Wants, cancel, events, list, one};
 use self::job::{Job, Unfinished};
+use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
@@ -108,6 +109,7 @@ impl Jobs {
             return Ok((StatusCode::ACCEPTED, location, Json(job.document(true))).into_response());
         }
         let awaited = Awaited(job);
+        may_take_long();
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 

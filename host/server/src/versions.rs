@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::Turn;
 use crate::content::{body_of, taken};
+use crate::fairness::may_take_long;
 use crate::given::{Condition, Named, Parameters, condition, header_text, is_known, limit, selector};
 use crate::options;
 use crate::problem::Problem;
@@ -185,7 +186,10 @@ pub(crate) async fn get(
     };
     let body = match size_bytes {
         _ if method == Method::HEAD => Body::empty(),
-        LARGE.. => sent(&host.export(&version).await?, part, turn),
+        LARGE.. => {
+            may_take_long();
+            sent(&host.export(&version).await?, part, turn)
+        }
         _ => cut(&host.read(found).await?.content, part).into(),
     };
     let how = [
