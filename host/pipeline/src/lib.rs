@@ -59,7 +59,7 @@ pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_runtime::{LogLevel, Query};
-pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, VerifyOptions};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;

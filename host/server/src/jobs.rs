@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::answers::{LAST_EVENT_ID, Wants, cancel, events, list, one, stream_turn};
 pub(crate) use self::job::Told;
 use self::job::{Job, Unfinished};
+use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
@@ -112,6 +113,7 @@ impl Jobs {
             return Ok((StatusCode::ACCEPTED, location, Json(job.document(true))).into_response());
         }
         let awaited = Awaited(job);
+        may_take_long();
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 

@@ -5,9 +5,10 @@
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
 //! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
-//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `ranges` says
+//! which, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
-//! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
+//! keeps what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
 mod access;
@@ -18,6 +19,7 @@ mod cascades;
 mod console;
 mod content;
 mod events;
+mod fairness;
 mod given;
 mod health;
 mod jobs;
@@ -27,6 +29,7 @@ mod origin;
 mod plugins;
 mod policies;
 mod problem;
+mod ranges;
 mod records;
 mod search;
 mod supervise;
@@ -52,6 +55,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
 use crate::console::Console;
+use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
@@ -71,6 +75,14 @@ const COUNTS_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Turn {
     _permit: Arc<OwnedSemaphorePermit>,
+    _place: Option<Arc<Place>>,
+}
+
+impl Turn {
+    /// Keep a place among those of the client for as long.
+    pub(crate) fn keep(&mut self, place: Arc<Place>) {
+        self._place = Some(place);
+    }
 }
 
 /// How a server works.
@@ -86,6 +98,10 @@ pub struct ServeOptions {
     pub hosts: Vec<String>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Requests that one client may have at work at once: one token, or else one address. At least 1.
+    pub client_requests_max: usize,
+    /// How long a request may take that is no job and moves no content.
+    pub request_timeout: Duration,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
 }
@@ -138,6 +154,8 @@ pub async fn serve(
     });
     let app = app(host, &options.access, Arc::clone(&jobs), console)
         .layer(Extension(Arc::new(options.retention)))
+        .layer(Extension(Clients::new(options.client_requests_max)))
+        .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
         .layer(from_fn_with_state(names, origin::own))
         .layer(from_fn(audit::kept));
     let serving = listen::serve(listener, acceptor, app, async move {
@@ -251,7 +269,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
     let Ok(permit) = turns.try_acquire_owned() else {
         return Problem::busy(REQUESTS_MAX).into_response();
     };
-    let turn = Turn { _permit: Arc::new(permit) };
+    let turn = Turn { _permit: Arc::new(permit), _place: None };
     request.extensions_mut().insert(turn.clone());
     let response = next.run(request).await;
     // Until here, whatever became of the request's own: while its body is waited for, too.

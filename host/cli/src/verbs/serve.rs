@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         )));
     }
     let config = &context.settings.config;
+    config.serve.check()?;
     let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(
@@ -57,6 +58,8 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         drain: DRAIN,
         hosts: config.serve.hosts.clone(),
         access,
+        client_requests_max: config.serve.client_requests_max,
+        request_timeout: config.serve.request_timeout.0,
         tls,
     };
     let stop = stop_signal()?;
