@@ -25,6 +25,7 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod meters;
 mod observe;
 mod overview;
 mod pause;
@@ -62,6 +63,7 @@ pub use floret_store::{ListQuery, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use meters::describe_metrics;
 pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
     Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,

@@ -1,6 +1,7 @@
 //! Asking the retention policy, where one is bound, which versions stay.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use floret_model::ResourceKey;
 use floret_runtime::{RetentionSubject, RetentionVerdict, VersionFacts};
@@ -9,7 +10,7 @@ use futures::FutureExt;
 use serde_json::Map;
 
 use crate::plugins::Bound;
-use crate::{Error, Floret};
+use crate::{Error, Floret, meters};
 
 /// The binding whose component says which versions cleanup keeps. There is none unless somebody makes one.
 pub const RETENTION_BINDING: &str = "retention";
@@ -70,9 +71,11 @@ impl Floret {
             last_access_age_ms: (access.count > 0).then_some(since_ms),
         };
         let versions = versions.into_iter().map(facts).collect();
-        let verdicts = bound.component.keep(subject, versions, config).await?;
+        let began = Instant::now();
+        let verdicts = bound.component.keep(subject, versions, config).await;
+        meters::called(bound.component.contract().kind, &verdicts, began.elapsed());
         let judgement = |RetentionVerdict { keep, reason }| Judgement { keep, reason };
-        Ok(verdicts.into_iter().map(judgement).collect())
+        Ok(verdicts?.into_iter().map(judgement).collect())
     }
 }
 
