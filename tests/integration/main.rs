@@ -35,6 +35,7 @@ mod jobs;
 mod large;
 mod layers;
 mod metadata;
+mod metrics;
 mod mirrors;
 mod mongo;
 mod places;

@@ -25,6 +25,7 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod meters;
 mod observe;
 mod overview;
 mod pause;
@@ -63,6 +64,7 @@ pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, Verif
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use meters::describe_metrics;
 pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
     Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,

@@ -165,6 +165,11 @@ impl Jobs {
         held.jobs.iter().filter(|job| !job.is_awaited()).for_each(|job| job.cancel());
     }
 
+    /// How many are at work.
+    pub(crate) fn running(&self) -> usize {
+        self.held().jobs.iter().filter(|job| job.is_running()).count()
+    }
+
     /// Told when the server was asked to end.
     pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
         self.stopping.subscribe()

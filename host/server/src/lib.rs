@@ -5,8 +5,8 @@
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
 //! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
-//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `ranges` says
-//! which, `given`
+//! the probes, `meters` and `process` what is counted. `problem` is the one place that makes statuses of errors (RFC
+//! 9457), `content` moves bytes, `ranges` says which, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -24,11 +24,13 @@ mod given;
 mod health;
 mod jobs;
 mod listen;
+mod meters;
 mod options;
 mod origin;
 mod plugins;
 mod policies;
 mod problem;
+mod process;
 mod ranges;
 mod records;
 mod search;
@@ -57,6 +59,8 @@ pub use crate::access::{Access, Scope, Token, TokenFile};
 use crate::console::Console;
 use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
+pub use crate::meters::Exposition;
+use crate::meters::Meters;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
@@ -104,6 +108,8 @@ pub struct ServeOptions {
     pub request_timeout: Duration,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
+    /// What writes the metrics of the recorder that is installed, if one is.
+    pub metrics: Option<Exposition>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -117,6 +123,7 @@ pub async fn serve(
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    meters::describe();
     let following = supervised("following", PAUSE_MIN, {
         let host = Arc::clone(&host);
         move || follow(Arc::clone(&host))
@@ -157,7 +164,9 @@ pub async fn serve(
         .layer(Extension(Clients::new(options.client_requests_max)))
         .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
         .layer(from_fn_with_state(names, origin::own))
-        .layer(from_fn(audit::kept));
+        .layer(from_fn(audit::kept))
+        .layer(Extension(options.metrics))
+        .layer(from_fn_with_state(Meters::new(), meters::counted));
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
@@ -210,6 +219,7 @@ fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Co
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/errors/{code}", get(problem::explained))
+        .route("/metrics", access.guarding(Scope::Read, get(meters::all)).layer(Extension(Arc::clone(&jobs))))
         .merge(resources(access).merge(pages).layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
@@ -278,7 +288,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz, /metrics or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 
