@@ -13,6 +13,7 @@ mod commands;
 mod comparing;
 mod components;
 mod conformance;
+mod console;
 mod contents;
 mod copy;
 mod crash;

@@ -2,6 +2,7 @@
 //! built into `plugins/dist` and `tests/guests/dist`.
 
 pub mod blobs;
+pub mod browser;
 pub mod chaos;
 pub mod cli;
 pub mod faulty;

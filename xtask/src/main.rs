@@ -2,6 +2,7 @@
 
 mod apt;
 mod bench;
+mod browser;
 mod cargo;
 mod deploy;
 mod plugins;
