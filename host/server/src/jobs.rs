@@ -15,10 +15,12 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use floret_model::ResourceKey;
 use floret_pipeline::Progress;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::task::JoinSet;
 
-pub(crate) use self::answers::{Wants, cancel, events, list, one};
+pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one};
+pub(crate) use self::job::JobDocument;
 use self::job::{Job, Unfinished};
 use crate::problem::Problem;
 
@@ -144,8 +146,9 @@ impl Drop for Awaited {
 }
 
 /// What is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JobKind")]
 pub(crate) enum Kind {
     Cascade,
     Build,
@@ -175,6 +178,7 @@ pub(crate) fn subject(keys: &[ResourceKey]) -> String {
 mod tests {
     use std::future::pending;
 
+    use super::job::State;
     use super::*;
 
     async fn until_ended(job: &Job) -> Result<serde_json::Value, &'static str> {
@@ -187,21 +191,21 @@ mod tests {
         let begin = |kind| jobs.begin(Wants::Job, kind, "a".to_owned(), |_| async { Ok(7) });
         let done = begin(Kind::Build).expect("it begins");
         assert_eq!(until_ended(&done).await, Ok(7.into()));
-        assert_eq!(done.document(true)["state"], "done");
+        assert_eq!(done.document(true).state, State::Done);
         done.cancel();
-        assert_eq!(done.document(true)["state"], "done", "what has ended is not cancelled");
+        assert_eq!(done.document(true).state, State::Done, "what has ended is not cancelled");
         let failed = jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async {
             Err::<(), _>(Problem::invalid("no"))
         });
         let failed = failed.expect("it begins");
         assert_eq!(until_ended(&failed).await, Err("invalid_request"));
-        assert_eq!(failed.document(true)["problem"]["detail"], "no");
+        assert!(failed.document(true).problem.is_some_and(|problem| problem.detail == "no"));
         let broken =
             jobs.begin(Wants::Job, Kind::Warming, String::new(), |_| pending::<Result<(), Problem>>());
         let broken = broken.expect("it begins");
         broken.cancel();
         assert_eq!(until_ended(&broken).await, Err("interrupted"));
-        assert_eq!(broken.document(true)["state"], "cancelled");
+        assert_eq!(broken.document(true).state, State::Cancelled);
         let panicked =
             jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async { Err::<(), _>(panics()) });
         assert_eq!(until_ended(&panicked.expect("it begins")).await, Err("other"));
@@ -220,10 +224,10 @@ mod tests {
         assert!(futures::poll!(waiting.as_mut()).is_pending());
         let job = Arc::clone(&jobs.held().jobs[0]);
         jobs.stop();
-        assert_eq!(job.document(true)["state"], "running", "its client waits");
+        assert_eq!(job.document(true).state, State::Running, "its client waits");
         drop(waiting);
         assert_eq!(until_ended(&job).await, Err("invalid_request"));
-        assert_eq!(job.document(true)["state"], "cancelled");
+        assert_eq!(job.document(true).state, State::Cancelled);
     }
 
     fn panics() -> Problem {

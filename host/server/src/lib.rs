@@ -1,7 +1,8 @@
 //! Floret over HTTP: a host that runs on, saves and reads versions for others, follows what other hosts publish and
 //! cleans up by the clock.
 //!
-//! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
+//! Entry point: [`serve`]. `routes` is the table of all that is answered, of which the router and `openapi` are made.
+//! `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work,
 //! `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
@@ -19,11 +20,13 @@ mod given;
 mod health;
 mod jobs;
 mod listen;
+mod openapi;
 mod options;
 mod origin;
 mod plugins;
 mod problem;
 mod records;
+mod routes;
 mod search;
 mod supervise;
 mod tls;
@@ -39,7 +42,6 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
@@ -47,6 +49,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
 use crate::jobs::Jobs;
+pub use crate::openapi::openapi;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
@@ -168,49 +171,11 @@ async fn count(host: Arc<Floret>) {
 
 fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
-    Router::new()
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::is_ready))
-        .route("/errors/{code}", get(problem::explained))
-        .merge(resources(access).layer(Extension(jobs)).route_layer(bounded))
+    let (guarded, open) = routes::routers(access);
+    open.merge(guarded.layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
-}
-
-fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
-    let read = |route| access.guarding(Scope::Read, route);
-    let write = |route| access.guarding(Scope::Write, route);
-    let plug = |route| access.guarding(Scope::Plugins, route);
-    let administer = |route| access.guarding(Scope::Admin, route);
-    Router::new()
-        .route("/v1/{namespace}/{type}/{id}", read(get(versions::get)).merge(write(put(versions::put))))
-        .route("/v1/{namespace}/{type}/{id}/log", read(get(versions::log)))
-        .route("/v1/{namespace}/{type}/{id}/record", read(get(records::one)))
-        .route("/v1/{namespace}/{type}/{id}/records", read(get(records::log)))
-        .route("/v1/records", read(get(records::list)))
-        .route("/v1/{namespace}/{type}/{id}/document", read(get(versions::about)))
-        .route("/v1/{namespace}/{type}/{id}/why", read(get(search::why)))
-        .route("/v1/resources", read(get(search::list)))
-        .route("/v1/search", read(get(search::search)))
-        .route("/v1/plans", read(post(cascades::plan)))
-        .route("/v1/cascades", write(post(cascades::cascade)))
-        .route("/v1/{namespace}/{type}/{id}/tree", read(get(builds::tree)))
-        .route("/v1/batches", write(post(batches::save)))
-        .route("/v1/builds", write(post(builds::build)))
-        .route("/v1/corpora", write(post(builds::create)))
-        .route("/v1/corpora/add", write(post(builds::add)))
-        .route("/v1/cache", read(get(upkeep::cache)))
-        .route("/v1/cache/warmings", administer(post(upkeep::warm)))
-        .route("/v1/verifications", administer(post(upkeep::verify)))
-        .route("/v1/jobs", read(get(jobs::list)))
-        .route("/v1/jobs/{id}", read(get(jobs::one)).merge(write(delete(jobs::cancel))))
-        .route("/v1/jobs/{id}/events", read(get(jobs::events)))
-        .route("/v1/plugins", read(get(plugins::list)))
-        .route("/v1/plugins/{name}", read(get(plugins::inspect)).merge(plug(put(plugins::install))))
-        .route("/v1/bindings", read(get(plugins::bindings)))
-        .route("/v1/bindings/{type}", plug(put(plugins::bind)))
-        .route("/v1/breakers/{type}", plug(delete(plugins::reset)))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.
@@ -227,8 +192,10 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
-    Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
+    Problem::not_found(format!(
+        "there is nothing at {}: /docs and /openapi.json have all that there is; a / in an id is written %2F",
+        uri.path()
+    ))
 }
 
 async fn no_such_method() -> Problem {

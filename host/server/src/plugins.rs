@@ -8,16 +8,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use floret_model::Version;
 use floret_pipeline::{Binding, Breaker, Floret, Inspected, InstallRequest, Saved, VersionEntry};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
 
 use crate::content::whole;
 use crate::given::{Parameters, Part, Posted, header_text};
 use crate::options::decoded;
 use crate::problem::Problem;
-use crate::versions::{Nothing, document};
+use crate::versions::{Nothing, SavedVersion};
 
 /// The components that are installed, by name.
 pub(crate) async fn list(
@@ -38,7 +37,7 @@ pub(crate) async fn inspect(
 }
 
 /// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
-const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
 
 /// Install the body, a component, under a name: 201 with what was saved, or 200 where it is what is installed.
 pub(crate) async fn install(
@@ -59,7 +58,8 @@ pub(crate) async fn install(
 }
 
 /// A binding as it stands.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StandingBinding")]
 pub(crate) struct Bound {
     #[serde(flatten)]
     binding: Binding,
@@ -102,14 +102,23 @@ pub(crate) async fn reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What was saved, and how much is to be rebuilt for it: `POST /v1/cascades` with its key does.
+/// What was saved of a component or a binding, and what is to be rebuilt for it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Swapped {
+    #[serde(flatten)]
+    saved: SavedVersion,
+    /// The resource that says so, e.g. `plugins:binding/trie`: `POST /v1/cascades` with it rebuilds.
+    #[schemars(regex(pattern = floret_model::RESOURCE_PATTERN))]
+    key: String,
+    /// Resources that it would build, in order.
+    dependents: Vec<String>,
+}
+
 async fn swapped(host: &Floret, saved: Saved) -> Result<Response, Problem> {
     let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let version: &Version = &saved.version;
-    let plan = host.plan(std::slice::from_ref(&version.key)).await?;
-    let dependents: Vec<String> = plan.steps.iter().map(|step| step.key.to_string()).collect();
-    let mut document = document(version);
-    document["key"] = json!(version.key.to_string());
-    document["dependents"] = json!(dependents);
-    Ok((status, Json(document)).into_response())
+    let key = &saved.version.key;
+    let plan = host.plan(std::slice::from_ref(key)).await?;
+    let dependents = plan.steps.iter().map(|step| step.key.to_string()).collect();
+    let answer = Swapped { saved: SavedVersion::of(&saved.version), key: key.to_string(), dependents };
+    Ok((status, Json(answer)).into_response())
 }
