@@ -34,6 +34,7 @@ mod layers;
 mod metadata;
 mod mirrors;
 mod mongo;
+mod openapi;
 mod places;
 mod quarantine;
 mod remote;
