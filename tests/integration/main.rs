@@ -4,6 +4,7 @@
 
 mod access;
 mod batches;
+mod bindings;
 mod breakers;
 mod cascades;
 mod chaos;
@@ -27,6 +28,7 @@ mod following;
 mod hostile;
 mod hosts;
 mod http_swaps;
+mod http_verbs;
 mod interrupt;
 mod jobs;
 mod large;
@@ -44,6 +46,7 @@ mod searching;
 mod serve;
 mod supply;
 mod swaps;
+mod telemetry;
 mod tidy;
 mod trees;
 mod versions;

@@ -25,11 +25,14 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod observe;
+mod overview;
 mod pause;
 mod plan;
 mod plugins;
 mod policy;
 mod progress;
+mod publications;
 mod quarantine;
 mod question;
 mod read;
@@ -46,6 +49,7 @@ mod wire;
 
 pub use bounds::BindingLimits;
 pub use breaker::Breaker;
+pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
 pub use compare::{Compared, Contender, ContenderSource, Cost, Costs, PolicyComparison, PolicyReplay};
 pub use content::Content;
@@ -55,17 +59,19 @@ pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_cache::{CacheStats, Warmed};
-pub use floret_runtime::Query;
-pub use floret_store::{ListQuery, VerifyOptions, VerifyReport};
+pub use floret_runtime::{LogLevel, Query};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, VerifyOptions, VerifyReport};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
-    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
-    TrustedKeys, Users, check_config,
+    Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,
+    POLICY_BINDING, TrustedKeys, UnreadableBinding, Users, check_config,
 };
 pub use policy::entropy_bits_per_byte;
-pub use progress::{Event, Progress};
+pub use progress::{Event, LogLine, Progress};
+pub use publications::{Publication, Publications};
 pub use quarantine::Quarantine;
 pub use question::SearchMode;
 pub use read::{Cached, Found, Freshness, Selector, Snapshot};

@@ -113,8 +113,7 @@ impl Floret {
         let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
-        let outcome =
-            self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
+        let outcome = self.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
         self.saved(outcome, content, ticket).await
     }
 
@@ -131,7 +130,7 @@ impl Floret {
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
-        let outcomes = self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?;
+        let outcomes = self.publish(publish).await.map_err(|error| Error::from(error).told())?;
         let mut saved = Vec::with_capacity(outcomes.len());
         for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
             saved.push(self.saved(outcome, content, ticket).await?);
@@ -189,7 +188,8 @@ impl Floret {
             "breaker" => "use `floret plugin reset`",
             "search" => "use `floret build`",
             _ => {
-                let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
+                let bindings = self.binding_versions().await?;
+                let ids = bindings.iter().map(|version| version.key.resource_id.to_string());
                 let bound: Vec<String> =
                     ids.filter(|id| ![POLICY_BINDING, RETENTION_BINDING].contains(&id.as_str())).collect();
                 if !bound.iter().any(|id| id == name) {

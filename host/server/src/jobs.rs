@@ -17,16 +17,17 @@ use floret_model::ResourceKey;
 use floret_pipeline::Progress;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one};
-pub(crate) use self::job::JobDocument;
+pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one, stream_turn};
 use self::job::{Job, Unfinished};
+pub(crate) use self::job::{JobDocument, Told};
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
 const RUNNING_MAX: usize = 32;
-/// Jobs that have ended and are still known: with all of their events some 75 MB at the very most.
+/// Jobs that have ended and are still known: with all of their events some 110 MB at the very most.
 const ENDED_MAX: usize = 50;
 /// Resources that a job's subject names.
 const NAMED_MAX: usize = 3;
@@ -35,13 +36,14 @@ const NAMED_MAX: usize = 3;
 #[derive(Default)]
 pub(crate) struct Jobs {
     held: Mutex<Held>,
+    /// Whether the server was asked to end.
+    stopping: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Held {
     jobs: VecDeque<Arc<Job>>,
     tasks: JoinSet<()>,
-    is_stopping: bool,
 }
 
 impl Jobs {
@@ -63,7 +65,7 @@ impl Jobs {
     {
         let mut held = self.held();
         while held.tasks.try_join_next().is_some() {}
-        if held.is_stopping {
+        if *self.stopping.borrow() {
             return Err(Problem::unavailable("this host is about to end; ask another one".to_owned()));
         }
         let running = held.jobs.iter().filter(|job| job.is_running()).count();
@@ -113,6 +115,38 @@ impl Jobs {
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 
+    /// Begin some work that no client waits for; answers the id of its job.
+    pub(crate) fn start<T, F>(
+        &self,
+        kind: Kind,
+        subject: String,
+        work: impl FnOnce(Progress) -> F,
+    ) -> Result<String, Problem>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        Ok(self.begin(Wants::Job, kind, subject, work)?.id().to_owned())
+    }
+
+    /// The jobs that are known, newest first, without their results.
+    pub(crate) fn documents(&self) -> Vec<JobDocument> {
+        self.held().jobs.iter().rev().map(|job| job.document(false)).collect()
+    }
+
+    /// A job with its result, and what it told as far as that is kept.
+    pub(crate) fn told(&self, id: &str) -> Result<(JobDocument, Vec<Told>), Problem> {
+        let job = self.find(id)?;
+        Ok((job.document(true), job.since(0).0))
+    }
+
+    /// Have a job end soon; one that has ended stays as it is.
+    pub(crate) fn cancel(&self, id: &str) -> Result<JobDocument, Problem> {
+        let job = self.find(id)?;
+        job.cancel();
+        Ok(job.document(false))
+    }
+
     fn find(&self, id: &str) -> Result<Arc<Job>, Problem> {
         let found = self.held().jobs.iter().find(|job| job.id() == id).cloned();
         found.ok_or_else(|| {
@@ -124,9 +158,14 @@ impl Jobs {
 
     /// Take no more work, and cancel what no client waits for: the server was asked to end.
     pub(crate) fn stop(&self) {
-        let mut held = self.held();
-        held.is_stopping = true;
+        let held = self.held();
+        self.stopping.send_replace(true);
         held.jobs.iter().filter(|job| !job.is_awaited()).for_each(|job| job.cancel());
+    }
+
+    /// Told when the server was asked to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// End what still runs.
@@ -155,6 +194,8 @@ pub(crate) enum Kind {
     Corpus,
     Verification,
     Warming,
+    Comparison,
+    Cleanup,
 }
 
 impl Kind {
@@ -178,10 +219,12 @@ pub(crate) fn subject(keys: &[ResourceKey]) -> String {
 mod tests {
     use std::future::pending;
 
+    use serde_json::Value;
+
     use super::job::State;
     use super::*;
 
-    async fn until_ended(job: &Job) -> Result<serde_json::Value, &'static str> {
+    async fn until_ended(job: &Job) -> Result<Value, &'static str> {
         job.ended().await.map_err(|problem| problem.parts().0)
     }
 

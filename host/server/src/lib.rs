@@ -4,8 +4,9 @@
 //! Entry point: [`serve`]. `routes` is the table of all that is answered, of which the router and `openapi` are made.
 //! `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
-//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work,
-//! `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
+//! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
+//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -15,7 +16,9 @@ mod audit;
 mod batches;
 mod builds;
 mod cascades;
+mod console;
 mod content;
+mod events;
 mod given;
 mod health;
 mod jobs;
@@ -24,11 +27,13 @@ mod openapi;
 mod options;
 mod origin;
 mod plugins;
+mod policies;
 mod problem;
 mod records;
 mod routes;
 mod search;
 mod supervise;
+mod swaps;
 mod tls;
 mod upkeep;
 mod versions;
@@ -48,6 +53,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
+use crate::console::Console;
 use crate::jobs::Jobs;
 pub use crate::openapi::openapi;
 use crate::origin::Names;
@@ -55,6 +61,7 @@ pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
+pub use crate::upkeep::Retention;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -72,8 +79,10 @@ pub(crate) struct Turn {
 /// How a server works.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// When and how it cleans up, if it does.
+    /// When and how it cleans up by itself, if it does.
     pub schedule: Option<Schedule>,
+    /// What it keeps when it is asked to clean up.
+    pub retention: Retention,
     /// How long requests may go on after it is asked to stop.
     pub drain: Duration,
     /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
@@ -125,7 +134,13 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host, &options.access, Arc::clone(&jobs))
+    let console = Console::new(Arc::clone(&options.access), acceptor.is_some());
+    let watching = supervised("watching the cache", PAUSE_MIN, {
+        let (host, console) = (Arc::clone(&host), Arc::clone(&console));
+        move || watch(Arc::clone(&host), Arc::clone(&console))
+    });
+    let app = app(host, &options.access, Arc::clone(&jobs), console)
+        .layer(Extension(Arc::new(options.retention)))
         .layer(from_fn_with_state(names, origin::own))
         .layer(from_fn(audit::kept));
     let serving = listen::serve(listener, acceptor, app, async move {
@@ -138,7 +153,7 @@ pub async fn serve(
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, watching, certified); std::future::pending().await } => Ok(()),
     };
     jobs.end().await;
     served
@@ -169,10 +184,15 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
+async fn watch(host: Arc<Floret>, console: Arc<Console>) {
+    console.watch(&host).await;
+}
+
+fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
+    let pages = console::routes(console, host.component_bytes_max());
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
     let (guarded, open) = routes::routers(access);
-    open.merge(guarded.layer(Extension(jobs)).route_layer(bounded))
+    open.merge(guarded.merge(pages).layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)

@@ -86,6 +86,16 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A request that cannot be carried out as it is.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", detail: detail.into() }
@@ -209,6 +219,7 @@ fn status(Classified { code, kind }: Classified) -> StatusCode {
             | "plugin_contract_mismatch"
             | "plugin_contract_version"
             | "plugin_forbidden_import"
+            | "plugin_invalid_schema"
             | "plugin_no_contract"
             | "plugin_not_a_component"
             | "plugin_several_contracts"
@@ -242,6 +253,7 @@ impl IntoResponse for Problem {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
         let mut response = (self.status, Json(self.document())).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
 use floret_model::{CascadeReport, Plan, Version};
 use floret_pipeline::{
-    Binding, CacheStats, CorpusTree, Floret, Inspected, SearchAnswer, VersionDocument, VersionEntry, Warmed,
-    Why,
+    Binding, BindingDocument, Breaker, CacheStats, CleanupReport, CorpusTree, Floret, Inspected, Overview,
+    PolicyComparison, Quarantine, SearchAnswer, Uncached, VersionDocument, VersionEntry, Warmed, Why,
 };
 use serde_json::Value;
 
@@ -17,9 +17,9 @@ use crate::access::{Access, Scope};
 use crate::jobs::{self, JobDocument, LAST_EVENT_ID};
 use crate::openapi::{self, Content, Route, delete, get, post, put};
 use crate::options::{self, OPTIONS};
-use crate::plugins::{self, SIGNATURE};
+use crate::swaps::{self, SIGNATURE};
 use crate::versions::{self, FLORET_SEQ, FLORET_VERSION};
-use crate::{batches, builds, cascades, health, problem, records, search, upkeep};
+use crate::{batches, builds, cascades, events, health, plugins, policies, problem, records, search, upkeep};
 
 /// Nobody is asked for a token, nor refused for what else is asked at once.
 const OPEN: Option<Scope> = None;
@@ -49,6 +49,7 @@ pub(crate) fn routes() -> Vec<Route> {
         (builds, built()),
         (jobs, followed()),
         (plugins, plugged()),
+        (plugins, bound()),
         (upkeep, kept_up()),
         (server, served()),
     ];
@@ -199,54 +200,106 @@ fn followed() -> Vec<Route> {
             .fails(&[404]),
         get("/v1/jobs/{job}/events", READ, jobs::events)
             .named("follow_job", "Follow what a job tells, until it has ended")
-            .about("Server-sent events: `planned` (a plan), `step_started` (`{\"key\"}`), `step_finished` (a step), `published`, `ended` (the job), and `missed` (`{\"count\"}`) where older ones are not kept.")
+            .about("Server-sent events: `planned` (a plan), `step_started` (`{\"key\"}`), `logged` (a line of a component), `step_finished` (a step), `published`, `ended` (the job), and `missed` (`{\"count\"}`) where older ones are not kept.")
             .reads(LAST_EVENT_ID, "Only the events behind this one.")
             .answers_with(200, "The events.", Content::Text("text/event-stream"))
             .with(CACHE_CONTROL, "`no-cache`.")
             .fails(&[404]),
+        get("/v1/events", READ, events::follow)
+            .named("follow_publications", "Follow what is published, for as long as one listens")
+            .about("Server-sent events: `published` (`{\"id\", \"at\", \"is_own\", \"versions\", \"more\"}`), of this host at once and of others when it hears of them, and `missed` (`{\"count\"}`, or null) where older ones are not kept.")
+            .reads(LAST_EVENT_ID, "Only what was published behind this.")
+            .answers_with(200, "The events.", Content::Text("text/event-stream"))
+            .with(CACHE_CONTROL, "`no-cache`."),
     ]
 }
 
 fn plugged() -> Vec<Route> {
-    const SWAPPED: &str = "What was saved, and what is to be rebuilt for it.";
-    const AS_BEFORE: &str = "It is so already.";
+    const SIGNED: &str =
+        "All lines of its minisign signature, percent-encoded; needed where keys are trusted.";
     vec![
         get("/v1/plugins", READ, plugins::list)
             .named("list_plugins", "List the components that are installed, by name")
             .answers::<Vec<VersionEntry>>(200, "Their latest versions."),
         get("/v1/plugins/{name}", READ, plugins::inspect)
-            .named("inspect_plugin", "See what an installed component needs and offers")
-            .answers::<Inspected>(200, "What was found in it.")
-            .fails(&[404, 410, 422]),
-        put("/v1/plugins/{name}", PLUGINS, plugins::install)
-            .named("install_plugin", "Install a component")
+            .named("inspect_plugin", "See what an installed component needs and offers, and who uses it")
+            .answers::<plugins::Installed>(200, "What was found in it.")
+            .fails(&[404, 409, 410, 422]),
+        post("/v1/inspections", PLUGINS, plugins::inspect_given)
+            .named("inspect_component", "See what a component needs and offers, without installing it")
             .takes_bytes("application/wasm", "The component.")
-            .reads(
-                SIGNATURE,
-                "All lines of its minisign signature, percent-encoded; needed where keys are trusted.",
-            )
-            .answers::<plugins::Swapped>(200, AS_BEFORE)
-            .answers::<plugins::Swapped>(201, SWAPPED)
+            .answers::<Inspected>(200, "What was found in it.")
             .fails(&[404, 409, 422]),
+        post("/v1/plugins", PLUGINS, swaps::install)
+            .named("install_plugin", "Install a component under the name that it gives itself")
+            .query::<swaps::Installing>()
+            .takes_bytes("application/wasm", "The component.")
+            .reads(SIGNATURE, SIGNED)
+            .swaps(),
+        put("/v1/plugins/{name}", PLUGINS, swaps::install_as)
+            .named("install_plugin_as", "Install a component under a name")
+            .query::<swaps::Installing>()
+            .takes_bytes("application/wasm", "The component.")
+            .reads(SIGNATURE, SIGNED)
+            .swaps(),
+        delete("/v1/plugins/{name}", PLUGINS, swaps::remove)
+            .named("remove_plugin", "Remove a component; refused while it is bound or needed")
+            .answers::<swaps::Swapped>(200, "The version that says that it is gone.")
+            .fails(&[404, 409, 422]),
+        post("/v1/rollbacks", PLUGINS, swaps::go_back)
+            .named("roll_back", "Save an older version of a component or of a binding as the newest")
+            .takes::<swaps::GoingBack>()
+            .swaps()
+            .fails(&[410]),
+    ]
+}
+
+fn bound() -> Vec<Route> {
+    vec![
         get("/v1/bindings", READ, plugins::bindings)
             .named("list_bindings", "Show what is bound, by type")
-            .answers::<BTreeMap<String, plugins::Bound>>(200, "The bindings."),
-        put("/v1/bindings/{type}", PLUGINS, plugins::bind)
+            .answers::<BTreeMap<String, BindingDocument>>(200, "The bindings."),
+        put("/v1/bindings/{type}", PLUGINS, swaps::bind)
             .named("bind", "Bind a component")
             .about("Calls under way end on the one before.")
+            .query::<swaps::Doing>()
             .takes::<Binding>()
-            .answers::<plugins::Swapped>(200, AS_BEFORE)
-            .answers::<plugins::Swapped>(201, SWAPPED)
+            .swaps(),
+        delete("/v1/bindings/{type}", PLUGINS, swaps::unbind)
+            .named("unbind", "Take a binding away; refused while something could not be rebuilt without it")
+            .answers::<swaps::Swapped>(200, "The version that says that it is gone.")
             .fails(&[404, 409, 422]),
+        get("/v1/breakers", READ, plugins::breakers)
+            .named("list_breakers", "Show which components are not asked, as they broke several times on end")
+            .answers::<BTreeMap<String, Breaker>>(200, "The breakers that are open, by what is bound."),
         delete("/v1/breakers/{type}", PLUGINS, plugins::reset)
-            .named("reset_breaker", "Have a component asked again that broke several times on end")
-            .answers_with(204, "Its breaker is closed.", Content::Nothing)
+            .named("reset_breaker", "Have a component asked again")
+            .answers::<plugins::Closed>(200, "The breaker is closed.")
             .fails(&[404, 409]),
+        get("/v1/quarantines", READ, plugins::quarantines)
+            .named(
+                "list_quarantines",
+                "Show which components are not used, as what they made could not be made again",
+            )
+            .query::<plugins::WhichQuarantines>()
+            .answers::<Vec<Quarantine>>(200, "The quarantines."),
+        delete("/v1/quarantines/{component}", PLUGINS, plugins::release)
+            .named("release", "Let a component in quarantine be used again")
+            .answers::<Vec<Quarantine>>(200, "What was lifted.")
+            .fails(&[404, 409]),
+        post("/v1/policies/comparisons", PLUGINS, policies::compare)
+            .named("compare_policies", "Let two compression policies decide anew about the latest decisions")
+            .about("What contents would take under each is measured; nothing is changed.")
+            .takes::<policies::Comparison>()
+            .runs::<PolicyComparison>("The figures of both."),
     ]
 }
 
 fn kept_up() -> Vec<Route> {
     vec![
+        get("/v1/overview", READ, upkeep::overview)
+            .named("get_overview", "See what the home holds, and what the cache does")
+            .answers::<Overview>(200, "The figures; those of the home are counted now and then."),
         get("/v1/cache", READ, upkeep::cache)
             .named("get_cache", "See what the cache holds, and how often it hits")
             .answers::<CacheStats>(200, "Its figures since the host began."),
@@ -254,6 +307,15 @@ fn kept_up() -> Vec<Route> {
             .named("warm_cache", "Fill the cache with what was asked for most")
             .takes::<upkeep::Warming>()
             .runs::<Warmed>("What was done."),
+        post("/v1/cache/invalidations", ADMIN, upkeep::invalidate)
+            .named("invalidate_cache", "Drop cached copies")
+            .about("Exactly one of the members is given.")
+            .takes::<upkeep::Invalidation>()
+            .answers::<Uncached>(200, "How many were dropped."),
+        post("/v1/cleanups", ADMIN, upkeep::clean_up)
+            .named("clean_up", "Drop versions that are not kept, and free their storage")
+            .takes::<upkeep::Cleanup>()
+            .runs::<CleanupReport>("What was dropped, or would be."),
         post("/v1/verifications", ADMIN, upkeep::verify)
             .named("verify", "Check every invariant of the store")
             .about("That something is wrong is an answer, not a failure.")

@@ -53,14 +53,14 @@ pub(crate) async fn search(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listing {
     /// Only those of this namespace.
-    namespace: Option<Namespace>,
+    pub(crate) namespace: Option<Namespace>,
     /// Only those of this type.
     #[serde(rename = "type")]
-    resource_type: Option<ResourceType>,
+    pub(crate) resource_type: Option<ResourceType>,
     /// Only ids that begin so; needs `type`.
-    prefix: Option<String>,
+    pub(crate) prefix: Option<String>,
     /// Only those behind this one, `TYPE/ID` or `NAMESPACE:TYPE/ID`: the last of the page before.
-    after: Option<String>,
+    pub(crate) after: Option<String>,
     /// How many; 100 unless it is given.
     #[schemars(range(min = 1))]
     pub(crate) limit: Option<usize>,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use floret_server::{Access, ServeOptions, Tls};
+use floret_server::{Access, Retention, ServeOptions, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,8 +50,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         _ => return Err(usage("serve.tls_cert and serve.tls_key belong together: set both, or none")),
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
+    let (policy, grace_ms) = config.retention();
     let options = ServeOptions {
         schedule: config.schedule(),
+        retention: Retention { policy, grace_ms },
         drain: DRAIN,
         hosts: config.serve.hosts.clone(),
         access,

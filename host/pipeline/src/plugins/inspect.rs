@@ -89,12 +89,7 @@ impl Floret {
     /// [`Error::UnknownComponent`]; a store that fails.
     pub async fn plugin_users(&self, name: &str) -> Result<Users, Error> {
         let version = self.plugin_version(name).await?;
-        let mut users = Users::default();
-        for (id, binding, _) in self.bindings().await? {
-            if binding.component == name {
-                users.bindings.push(id);
-            }
-        }
+        let mut users = Users { bindings: self.bound_to(name).await?, ..Users::default() };
         for dependent in self.dependents(&version.key, None).await? {
             *users.latest_versions.entry(dependent.resource_type).or_default() += 1;
         }

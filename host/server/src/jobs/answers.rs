@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream;
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
 use super::job::{JobDocument, Told};
@@ -51,7 +51,7 @@ pub(crate) async fn list(
     Extension(jobs): Extension<Arc<Jobs>>,
     _: Parameters<Nothing>,
 ) -> Json<Vec<JobDocument>> {
-    Json(jobs.held().jobs.iter().rev().map(|job| job.document(false)).collect())
+    Json(jobs.documents())
 }
 
 /// A job, with its result or its problem when it has ended.
@@ -69,9 +69,7 @@ pub(crate) async fn cancel(
     Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<(StatusCode, Json<JobDocument>), Problem> {
-    let job = jobs.find(&id)?;
-    job.cancel();
-    Ok((StatusCode::ACCEPTED, Json(job.document(false))))
+    Ok((StatusCode::ACCEPTED, Json(jobs.cancel(&id)?)))
 }
 
 /// What a job tells, from the beginning or behind `last-event-id`, until it has ended.
@@ -88,11 +86,7 @@ pub(crate) async fn events(
         })?,
     };
     let job = jobs.find(&id)?;
-    let Ok(turn) = STREAMS.try_acquire() else {
-        return Err(Problem::unavailable(format!(
-            "{STREAMS_MAX} streams of events are open here, the most at once; look at /v1/jobs/{id} instead"
-        )));
-    };
+    let turn = stream_turn(&format!("look at /v1/jobs/{id}"))?;
     let news = job.news();
     let begun = (job, news, after, VecDeque::new(), turn);
     let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
@@ -116,6 +110,15 @@ pub(crate) async fn events(
         }
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// The place of a stream of events among those that are open; `remedy` is what a client does without one.
+pub(crate) fn stream_turn(remedy: &str) -> Result<SemaphorePermit<'static>, Problem> {
+    STREAMS.try_acquire().map_err(|_| {
+        Problem::unavailable(format!(
+            "{STREAMS_MAX} streams of events are open here, the most at once; {remedy} instead"
+        ))
+    })
 }
 
 fn written(told: Told) -> Result<Event, axum::Error> {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use floret_pipeline::{Error, Event, Progress};
 use schemars::JsonSchema;
@@ -18,9 +19,11 @@ const EVENTS_MAX: usize = 5_000;
 
 /// Something that a job told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// 1, 2, 3 …
     pub id: u64,
+    /// How long after the job began, in milliseconds.
+    pub at_ms: u64,
     pub name: &'static str,
     pub data: Value,
 }
@@ -31,6 +34,7 @@ pub(super) struct Job {
     kind: Kind,
     subject: String,
     began: jiff::Timestamp,
+    clock: Instant,
     progress: Progress,
     so_far: Mutex<SoFar>,
     /// Told whenever there is more.
@@ -57,7 +61,7 @@ pub(crate) struct JobDocument {
     steps_done: usize,
     /// What the operation answers to who waits for it, if it is done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Value>,
+    pub result: Option<Value>,
     /// Why it failed, or that it was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) problem: Option<ProblemDocument>,
@@ -104,6 +108,7 @@ impl Job {
                 kind,
                 subject,
                 began: jiff::Timestamp::now(),
+                clock: Instant::now(),
                 progress,
                 so_far: Mutex::default(),
                 news: watch::channel(()).0,
@@ -134,6 +139,10 @@ impl Job {
         self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn at_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn is_running(&self) -> bool {
         self.so_far().ended.is_none()
     }
@@ -159,7 +168,8 @@ impl Job {
                 so_far.steps_planned = Some(plan.steps.len());
                 ("planned", json!(plan))
             }
-            Event::StepStarted(key) => ("step_started", json!({ "key": key })),
+            Event::StepStarted { key } => ("step_started", json!({ "key": key })),
+            Event::Logged(line) => ("logged", json!(line)),
             Event::StepFinished(step) => {
                 so_far.steps_done += 1;
                 ("step_finished", json!(step))
@@ -167,7 +177,7 @@ impl Job {
             Event::Published => ("published", json!({})),
             _ => return,
         };
-        so_far.push(name, data);
+        so_far.push(self.at_ms(), name, data);
         drop(so_far);
         self.news.send_replace(());
     }
@@ -179,7 +189,7 @@ impl Job {
         }
         so_far.ended = Some(Ended { at: jiff::Timestamp::now(), result });
         let document = json!(self.described(&so_far, false));
-        so_far.push("ended", document);
+        so_far.push(self.at_ms(), "ended", document);
         drop(so_far);
         self.news.send_replace(());
     }
@@ -241,12 +251,12 @@ impl Job {
 }
 
 impl SoFar {
-    fn push(&mut self, name: &'static str, data: Value) {
+    fn push(&mut self, at_ms: u64, name: &'static str, data: Value) {
         self.last_id += 1;
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(Told { id: self.last_id, name, data });
+        self.events.push_back(Told { id: self.last_id, at_ms, name, data });
     }
 }
 

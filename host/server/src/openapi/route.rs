@@ -14,13 +14,15 @@ use super::schemas::{Asked, Described};
 use crate::access::Scope;
 use crate::jobs::{JobDocument, PREFER};
 use crate::problem::Code;
+use crate::swaps::{Swap, Swapped};
 
 /// What a name between braces in a path stands for.
-pub(super) const PATH_PARAMETERS: [(&str, &str, Described); 6] = [
+pub(super) const PATH_PARAMETERS: [(&str, &str, Described); 7] = [
     ("namespace", "Namespace of the resource.", SchemaGenerator::subschema_for::<Namespace>),
     ("type", "Type of the resource, or what is bound.", SchemaGenerator::subschema_for::<ResourceType>),
     ("id", "Id of the resource.", SchemaGenerator::subschema_for::<ResourceId>),
     ("name", "Name of the component.", SchemaGenerator::subschema_for::<ComponentName>),
+    ("component", "Name of the component, or its digest.", SchemaGenerator::subschema_for::<ComponentName>),
     ("job", "Id of the job.", SchemaGenerator::subschema_for::<JobId>),
     ("code", "The code.", SchemaGenerator::subschema_for::<Code>),
 ];
@@ -214,6 +216,13 @@ impl Route {
             .answers::<JobDocument>(202, "With `prefer: respond-async`: the job that will have the result.")
             .with(LOCATION, "Where the job is found.")
             .fails(&[404, 409, 410, 422])
+    }
+
+    /// It changes what is installed or bound, or only says what that would do.
+    pub fn swaps(self) -> Self {
+        self.answers::<Swap>(200, "It is so already; or, with `dry_run`, what would be done.")
+            .answers::<Swapped>(201, "What was saved, and what is to be rebuilt for it.")
+            .fails(&[404, 409, 422])
     }
 
     /// It may answer with problems of these statuses, beside those that every route like it may.

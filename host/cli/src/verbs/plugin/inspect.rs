@@ -30,18 +30,17 @@ pub(super) async fn run(args: Inspect, context: &mut Context) -> Result<()> {
         }
     };
     context
-        .with_host(async |host, out, bars| {
-            let (component, users) = match (fetched, &name) {
-                (Some(fetched), _) => (fetched.bytes, None),
+        .with_home(async |home, out, bars| {
+            let bar = bars.bar(None, "compiling");
+            let inspected = match (fetched, &name) {
+                (Some(fetched), _) => home.plugin_inspect(fetched.bytes).await.map(|it| (it, None)),
                 (None, name) => {
                     let name = name.as_deref().unwrap_or_default();
-                    (host.plugin_bytes(name).await?, Some(host.plugin_users(name).await?))
+                    home.plugin_inspect_installed(name).await.map(|(it, users)| (it, Some(users)))
                 }
             };
-            let bar = bars.bar(None, "compiling");
-            let inspected = host.plugin_inspect(component).await;
             bar.finish_and_clear();
-            let inspected = inspected?;
+            let (inspected, users) = inspected?;
             let mut document = serde_json::to_value(&inspected)?;
             document["users"] = json!(users);
             out.show(&document, |out| show(out, &inspected, users.as_ref()))
