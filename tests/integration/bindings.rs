@@ -140,3 +140,41 @@ async fn a_binding_that_cannot_be_read_is_shown_to_people_and_programs() {
     assert_eq!(bindings["trie"]["component"], "trie-fst", "{bindings}");
     assert_eq!(bindings["trie"].get("problem"), None, "{bindings}");
 }
+
+#[test]
+fn limits_are_shown_as_they_are_in_force_for_each_binding() {
+    let cli = Cli::configured("[limits]\nquery_timeout = \"7s\"\noutput_bytes_max = \"64 MiB\"\n");
+    let bind = |id: &str, limits: &[&str]| {
+        let limits = limits.iter().flat_map(|limit| ["--limit", limit]);
+        let args: Vec<&str> = ["plugin", "bind", id, "trie-fst"].into_iter().chain(limits).collect();
+        cli.run(&args)
+    };
+    bind("words", &["memory_bytes_max=64MiB", "call_timeout=30s", "instances_max=1"]).ok();
+    bind("letters", &["output_bytes_max=64MiB"]).ok();
+    bind("others", &["output_bytes_max=65MiB"]).fails(2, &["output_bytes_max", "this host allows 67108864"]);
+    let inspected = cli.run(&["--json", "plugin", "inspect", "trie-fst"]).ok().json();
+    let limits = &inspected["users"]["limits"];
+    assert_eq!(inspected["users"]["bindings"], json!(["letters", "trie", "words"]));
+    let limit = |value: u64, set_by: &str| json!({"value": value, "set_by": set_by});
+    let (words, letters) = (&limits["words"], &limits["letters"]);
+    assert_eq!(words["memory_bytes_max"], limit(64 << 20, "binding"), "{limits}");
+    assert_eq!(words["call_timeout_ms"], limit(30_000, "binding"), "{limits}");
+    assert_eq!(words["instances_max"]["value"], 1, "{limits}");
+    assert_eq!(words["query_timeout_ms"], limit(7_000, "host"), "{limits}");
+    assert_eq!(words["log_bytes_max"], limit(256 << 10, "host"), "{limits}");
+    assert_eq!(letters["output_bytes_max"], limit(64 << 20, "host"), "it is as much as the host allows");
+    assert_eq!(letters["memory_bytes_max"], limit(1 << 30, "host"), "{limits}");
+    assert_eq!(limits["trie"].as_object().unwrap().len(), 6, "{limits}");
+
+    let shown = cli.run(&["plugin", "inspect", "trie-fst"]).ok();
+    let line = shown.text().lines().find(|line| line.starts_with("limits of words\t")).unwrap();
+    for word in ["memory_bytes_max 67108864", "call_timeout_ms 30000", "query_timeout_ms 7000 (host)"] {
+        assert!(line.contains(word), "no {word:?} in {line}");
+    }
+    let unbound = cli.run(&["--json", "plugin", "inspect", "policy-archive"]).ok().json();
+    assert_eq!(unbound["users"]["limits"], json!({}));
+
+    let server = Server::start(&cli, &[]);
+    let over_http = server.get("/v1/plugins/trie-fst").is(200).json();
+    assert_eq!(&over_http["users"]["limits"], limits);
+}

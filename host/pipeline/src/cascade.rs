@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
+use crate::meters;
 use crate::observe::observed;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
@@ -80,7 +81,18 @@ impl Floret {
     ///
     /// # Errors
     /// As [`cascade`](Self::cascade), and those of its saves and builds.
-    pub async fn apply(&self, mut change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
+    pub async fn apply(&self, change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
+        let began = Instant::now();
+        let ended = self.apply_until_settled(change, progress).await;
+        meters::changed(&ended, began.elapsed());
+        ended
+    }
+
+    async fn apply_until_settled(
+        &self,
+        mut change: Change,
+        progress: &Progress,
+    ) -> Result<CascadeReport, Error> {
         let mut attempt = 0;
         // Once, however often the change is planned.
         let saves = self.hash_change(std::mem::take(&mut change.saves)).await?;
@@ -129,6 +141,7 @@ impl Floret {
         progress.tell(|| Event::Planned(Arc::new(graph.plan.clone())));
         let builds = builds.into_iter().map(|build| (build.key.clone(), build)).collect();
         let (steps, failure) = self.run(&graph, builds, &mut attempt, progress).await?;
+        meters::stepped(&steps);
         let mut report = CascadeReport {
             id: attempt.id.clone(),
             started_at: attempt.at,

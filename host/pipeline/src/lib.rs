@@ -25,6 +25,7 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod meters;
 mod observe;
 mod overview;
 mod pause;
@@ -47,7 +48,7 @@ mod why;
 #[cfg(test)]
 mod wire;
 
-pub use bounds::BindingLimits;
+pub use bounds::{BindingLimits, LimitInForce, LimitSource};
 pub use breaker::Breaker;
 pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
@@ -60,10 +61,11 @@ pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_cache::{CacheStats, Warmed};
 pub use floret_runtime::{LogLevel, Query};
-pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, VerifyOptions, VerifyReport};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, VerifyOptions, VerifyReport};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use meters::describe_metrics;
 pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
     Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -19,6 +20,9 @@ use floret_model::TimestampMs;
 use self::sessions::Sessions;
 pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 pub use self::tokens::{Scope, Token, TokenFile};
+use crate::Turn;
+use crate::audit::Peer;
+use crate::fairness::{Client, Clients};
 use crate::given::header_text;
 use crate::problem::Problem;
 
@@ -146,19 +150,34 @@ impl Access {
 
 async fn guard(
     State((access, scope)): State<(Arc<Access>, Scope)>,
-    request: Request,
+    Extension(clients): Extension<Arc<Clients>>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match access.admit(request.headers(), scope) {
-        Ok(who) => {
-            let mut response = next.run(request).await;
-            if let Some(who) = who {
-                response.extensions_mut().insert(who);
-            }
-            response
+    let who = match access.admit(request.headers(), scope) {
+        Ok(who) => who,
+        Err(problem) => return problem.into_response(),
+    };
+    let client = match &who {
+        Some(who) => Client::Token(who.0.clone()),
+        None => {
+            let peer = request.extensions().get::<Peer>();
+            Client::Address(peer.map(|peer| peer.0.ip().to_canonical()))
         }
-        Err(problem) => problem.into_response(),
+    };
+    let place = match clients.enter(client) {
+        Ok(place) => Arc::new(place),
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(turn) = request.extensions_mut().get_mut::<Turn>() {
+        turn.keep(Arc::clone(&place));
     }
+    let mut response = next.run(request).await;
+    drop(place);
+    if let Some(who) = who {
+        response.extensions_mut().insert(who);
+    }
+    response
 }
 
 fn now() -> TimestampMs {

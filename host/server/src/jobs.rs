@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one, stream_turn};
 use self::job::{Job, Unfinished};
 pub(crate) use self::job::{JobDocument, Told};
+use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
@@ -112,6 +113,7 @@ impl Jobs {
             return Ok((StatusCode::ACCEPTED, location, Json(job.document(true))).into_response());
         }
         let awaited = Awaited(job);
+        may_take_long();
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 
@@ -161,6 +163,11 @@ impl Jobs {
         let held = self.held();
         self.stopping.send_replace(true);
         held.jobs.iter().filter(|job| !job.is_awaited()).for_each(|job| job.cancel());
+    }
+
+    /// How many are at work.
+    pub(crate) fn running(&self) -> usize {
+        self.held().jobs.iter().filter(|job| job.is_running()).count()
     }
 
     /// Told when the server was asked to end.

@@ -6,9 +6,10 @@
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
 //! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
-//! the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! the probes, `meters` and `process` what is counted. `problem` is the one place that makes statuses of errors (RFC
+//! 9457), `content` moves bytes, `ranges` says which, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
-//! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
+//! keeps what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
 mod access;
@@ -19,16 +20,20 @@ mod cascades;
 mod console;
 mod content;
 mod events;
+mod fairness;
 mod given;
 mod health;
 mod jobs;
 mod listen;
+mod meters;
 mod openapi;
 mod options;
 mod origin;
 mod plugins;
 mod policies;
 mod problem;
+mod process;
+mod ranges;
 mod records;
 mod routes;
 mod search;
@@ -54,7 +59,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
 use crate::console::Console;
+use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
+pub use crate::meters::Exposition;
+use crate::meters::Meters;
 pub use crate::openapi::openapi;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
@@ -74,6 +82,14 @@ const COUNTS_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Turn {
     _permit: Arc<OwnedSemaphorePermit>,
+    _place: Option<Arc<Place>>,
+}
+
+impl Turn {
+    /// Keep a place among those of the client for as long.
+    pub(crate) fn keep(&mut self, place: Arc<Place>) {
+        self._place = Some(place);
+    }
 }
 
 /// How a server works.
@@ -89,8 +105,14 @@ pub struct ServeOptions {
     pub hosts: Vec<String>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Requests that one client may have at work at once: one token, or else one address. At least 1.
+    pub client_requests_max: usize,
+    /// How long a request may take that is no job and moves no content.
+    pub request_timeout: Duration,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
+    /// What writes the metrics of the recorder that is installed, if one is.
+    pub metrics: Option<Exposition>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -104,6 +126,7 @@ pub async fn serve(
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    meters::describe();
     let following = supervised("following", PAUSE_MIN, {
         let host = Arc::clone(&host);
         move || follow(Arc::clone(&host))
@@ -141,8 +164,12 @@ pub async fn serve(
     });
     let app = app(host, &options.access, Arc::clone(&jobs), console)
         .layer(Extension(Arc::new(options.retention)))
+        .layer(Extension(Clients::new(options.client_requests_max)))
+        .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
         .layer(from_fn_with_state(names, origin::own))
-        .layer(from_fn(audit::kept));
+        .layer(from_fn(audit::kept))
+        .layer(Extension(options.metrics))
+        .layer(from_fn_with_state(Meters::new(), meters::counted));
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
@@ -191,8 +218,10 @@ async fn watch(host: Arc<Floret>, console: Arc<Console>) {
 fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
     let pages = console::routes(console, host.component_bytes_max());
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
-    let (guarded, open) = routes::routers(access);
-    open.merge(guarded.merge(pages).layer(Extension(jobs)).route_layer(bounded))
+    let (counted, uncounted) = routes::routers(access);
+    uncounted
+        .merge(counted.merge(pages).route_layer(bounded))
+        .layer(Extension(jobs))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
@@ -203,7 +232,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
     let Ok(permit) = turns.try_acquire_owned() else {
         return Problem::busy(REQUESTS_MAX).into_response();
     };
-    let turn = Turn { _permit: Arc::new(permit) };
+    let turn = Turn { _permit: Arc::new(permit), _place: None };
     request.extensions_mut().insert(turn.clone());
     let response = next.run(request).await;
     // Until here, whatever became of the request's own: while its body is waited for, too.

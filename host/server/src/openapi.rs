@@ -7,7 +7,7 @@ mod schemas;
 
 use std::sync::LazyLock;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::SchemaGenerator;
@@ -28,7 +28,7 @@ const ABOUT: &str = "Versioned, content-addressed data and search indexes.
 Each part of a path is percent-decoded once: a `/` in an id is written `%2F`. Parameters and members that are not described are refused. `HEAD` is answered wherever `GET` is. Where there are tokens (`floret token create`), every operation with a scope needs one.";
 
 /// Statuses that are problems, and when each is answered.
-const PROBLEMS: [(u16, &str); 14] = [
+const PROBLEMS: [(u16, &str); 16] = [
     (400, "The request cannot be carried out as it is."),
     (401, "A token is needed, and none that is good was shown."),
     (403, "The token has not the scope, a component is not trusted, or a page of another site asks."),
@@ -39,8 +39,10 @@ const PROBLEMS: [(u16, &str); 14] = [
     (412, "The latest version is not the one that the request expects."),
     (413, "The body is longer than is taken here."),
     (415, "The body is no JSON document, or `content-type` does not say so."),
+    (416, "The range begins behind the end of the content."),
     (421, "The server listens for its own machine only, and was asked by another name."),
     (422, "A component is none that can be used."),
+    (429, "This client has as many requests at work as one may have: come again."),
     (500, "A component failed, bytes are not what was written, or something went wrong unforeseen."),
     (503, "A server that is needed does not answer, or too much is asked at once: come again."),
 ];
@@ -192,7 +194,8 @@ fn problems(schemas: &mut Schemas) -> Value {
         let mut tell = |name: HeaderName, about| headers[name.as_str()] = header(about);
         match status {
             401 => tell(WWW_AUTHENTICATE, "`Bearer`."),
-            503 => tell(RETRY_AFTER, "Seconds to wait."),
+            416 => tell(CONTENT_RANGE, "How many bytes there are."),
+            429 | 503 => tell(RETRY_AFTER, "Seconds to wait."),
             _ => {}
         }
         let content = json!({"application/problem+json": {"schema": schema}});

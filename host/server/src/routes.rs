@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
 use floret_model::{CascadeReport, Plan, Version};
 use floret_pipeline::{
     Binding, BindingDocument, Breaker, CacheStats, CleanupReport, CorpusTree, Floret, Inspected, Overview,
@@ -19,9 +21,11 @@ use crate::openapi::{self, Content, Route, delete, get, post, put};
 use crate::options::{self, OPTIONS};
 use crate::swaps::{self, SIGNATURE};
 use crate::versions::{self, FLORET_SEQ, FLORET_VERSION};
-use crate::{batches, builds, cascades, events, health, plugins, policies, problem, records, search, upkeep};
+use crate::{
+    batches, builds, cascades, events, health, meters, plugins, policies, problem, records, search, upkeep,
+};
 
-/// Nobody is asked for a token, nor refused for what else is asked at once.
+/// Nobody is asked for a token, nor refused because much else is asked at once.
 const OPEN: Option<Scope> = None;
 const READ: Option<Scope> = Some(Scope::Read);
 const WRITE: Option<Scope> = Some(Scope::Write);
@@ -56,16 +60,20 @@ pub(crate) fn routes() -> Vec<Route> {
     groups.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.tagged(tag))).collect()
 }
 
-/// The router of those that are guarded, and that of those that are open.
+/// The router of those that are counted among the requests at once, and that of the others.
 pub(crate) fn routers(access: &Arc<Access>) -> (Router<Arc<Floret>>, Router<Arc<Floret>>) {
-    let (mut guarded, mut open) = (Router::new(), Router::new());
+    let (mut counted, mut uncounted) = (Router::new(), Router::new());
     for route in routes() {
-        match route.scope {
-            Some(scope) => guarded = guarded.route(route.path, access.guarding(scope, route.handler)),
-            None => open = open.route(route.path, route.handler),
+        let handler = match route.scope {
+            Some(scope) => access.guarding(scope, route.handler),
+            None => route.handler,
+        };
+        match route.is_counted {
+            true => counted = counted.route(route.path, handler),
+            false => uncounted = uncounted.route(route.path, handler),
         }
     }
-    (guarded, open)
+    (counted, uncounted)
 }
 
 fn saved() -> Vec<Route> {
@@ -75,14 +83,20 @@ fn saved() -> Vec<Route> {
             .named("get_content", "Read the bytes of a version")
             .query::<versions::Which>()
             .reads(IF_NONE_MATCH, "Etags that the reader has already, or `*`.")
+            .reads(RANGE, "`bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LENGTH`: a part of the bytes.")
+            .reads(IF_RANGE, "The etag of which a part is wanted; of another content the whole is answered.")
             .answers_with(200, "The bytes, `content-type` as it was saved.", Content::Bytes)
             .with(ETAG, ETAG_TOLD)
             .with(FLORET_SEQ, "Its place in the log.")
             .with(FLORET_VERSION, "Its semantic version.")
             .with(CACHE_CONTROL, "`no-cache`: ask again, with the etag.")
+            .with(ACCEPT_RANGES, "`bytes`.")
+            .answers_with(206, "The part that `range` asks for.", Content::Bytes)
+            .with(ETAG, ETAG_TOLD)
+            .with(CONTENT_RANGE, "Which part of how many bytes.")
             .answers_with(304, "The reader has it already.", Content::Nothing)
             .with(ETAG, ETAG_TOLD)
-            .fails(&[404, 410]),
+            .fails(&[404, 410, 416]),
         put("/v1/{namespace}/{type}/{id}", WRITE, versions::put)
             .named("save_content", "Save the body as a new version")
             .about("A text must be UTF-8, a dictionary entry JSON; `content-type` is kept as the media type.")
@@ -331,8 +345,12 @@ fn served() -> Vec<Route> {
             .answers::<health::Health>(200, "It does."),
         get("/readyz", OPEN, health::is_ready)
             .named("is_ready", "See whether the host can do its work")
-            .answers::<health::Health>(200, "Catalog and blob store answer.")
-            .fails(&[503]),
+            .answers::<health::Health>(200, "Catalog and blob store answer."),
+        get("/metrics", READ, meters::all)
+            .uncounted()
+            .named("get_metrics", "Read what is counted, as Prometheus does")
+            .answers_with(200, "The metrics.", Content::Text("text/plain"))
+            .fails(&[404]),
         get("/errors/{code}", OPEN, problem::explained)
             .named("explain_error", "Read what an error code means")
             .answers_with(200, "What happened, and what to do.", Content::Text("text/markdown"))

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Exit, Failure};
 use crate::given::usage;
+use crate::recorder::Recorder;
 use crate::run::Context;
 
 /// Save and read versions over HTTP, follow what other hosts publish, and clean up by the clock.
@@ -41,6 +42,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         )));
     }
     let config = &context.settings.config;
+    config.serve.check()?;
     let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(
@@ -49,6 +51,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         ),
         _ => return Err(usage("serve.tls_cert and serve.tls_key belong together: set both, or none")),
     };
+    let recorder = Recorder::install()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (policy, grace_ms) = config.retention();
     let options = ServeOptions {
@@ -57,7 +60,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         drain: DRAIN,
         hosts: config.serve.hosts.clone(),
         access,
+        client_requests_max: config.serve.client_requests_max,
+        request_timeout: config.serve.request_timeout.0,
         tls,
+        metrics: Some(recorder.exposition()),
     };
     let stop = stop_signal()?;
     tokio::pin!(stop);
@@ -75,7 +81,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context.out.show(&json!({"listening": url}), |out| {
         out.fact(&format!("listening on {url}"), &["listening", &url])
     })?;
-    let served = floret_server::serve(Arc::clone(&host), listener, options, stop).await;
+    let served = tokio::select! {
+        served = floret_server::serve(Arc::clone(&host), listener, options, stop) => served,
+        () = recorder.tend() => Ok(()),
+    };
     let closed = host.close().await;
     served?;
     Ok(closed?)

@@ -57,6 +57,8 @@ pub(crate) struct Route {
     pub path: &'static str,
     /// What a token must have; nothing where nobody is asked for one.
     pub scope: Option<Scope>,
+    /// Whether it is counted among the requests at once.
+    pub is_counted: bool,
     pub handler: MethodRouter<Arc<Floret>>,
     /// Of the operation, unique.
     pub id: &'static str,
@@ -136,6 +138,7 @@ impl Route {
             method,
             path,
             scope,
+            is_counted: scope.is_some(),
             handler,
             id,
             tag,
@@ -157,6 +160,11 @@ impl Route {
     /// What it does in more words.
     pub fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
+    }
+
+    /// It is answered also where much else is asked at once.
+    pub fn uncounted(self) -> Self {
+        Self { is_counted: false, ..self }
     }
 
     /// Which group it belongs to.
@@ -233,8 +241,8 @@ impl Route {
 
     /// The statuses of its problems.
     pub fn problems(&self) -> impl Iterator<Item = u16> {
-        let guarded: &[u16] = if self.scope.is_some() { &[401, 403, 500, 503] } else { &[] };
-        [400, 421].into_iter().chain(guarded.iter().copied()).chain(self.fails.iter().copied())
+        let guarded: &[u16] = if self.scope.is_some() { &[401, 403, 429, 500] } else { &[] };
+        [400, 421, 503].into_iter().chain(guarded.iter().copied()).chain(self.fails.iter().copied())
     }
 }
 
