@@ -39,6 +39,7 @@ mod metadata;
 mod metrics;
 mod mirrors;
 mod mongo;
+mod openapi;
 mod places;
 mod quarantine;
 mod ranges;

@@ -15,14 +15,14 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use floret_model::ResourceKey;
 use floret_pipeline::Progress;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use self::answers::{LAST_EVENT_ID, Wants, cancel, events, list, one, stream_turn};
-pub(crate) use self::job::Told;
+pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one, stream_turn};
 use self::job::{Job, Unfinished};
+pub(crate) use self::job::{JobDocument, Told};
 use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
@@ -132,18 +132,18 @@ impl Jobs {
     }
 
     /// The jobs that are known, newest first, without their results.
-    pub(crate) fn documents(&self) -> Vec<Value> {
+    pub(crate) fn documents(&self) -> Vec<JobDocument> {
         self.held().jobs.iter().rev().map(|job| job.document(false)).collect()
     }
 
     /// A job with its result, and what it told as far as that is kept.
-    pub(crate) fn told(&self, id: &str) -> Result<(Value, Vec<Told>), Problem> {
+    pub(crate) fn told(&self, id: &str) -> Result<(JobDocument, Vec<Told>), Problem> {
         let job = self.find(id)?;
         Ok((job.document(true), job.since(0).0))
     }
 
     /// Have a job end soon; one that has ended stays as it is.
-    pub(crate) fn cancel(&self, id: &str) -> Result<Value, Problem> {
+    pub(crate) fn cancel(&self, id: &str) -> Result<JobDocument, Problem> {
         let job = self.find(id)?;
         job.cancel();
         Ok(job.document(false))
@@ -192,8 +192,9 @@ impl Drop for Awaited {
 }
 
 /// What is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JobKind")]
 pub(crate) enum Kind {
     Cascade,
     Build,
@@ -225,6 +226,9 @@ pub(crate) fn subject(keys: &[ResourceKey]) -> String {
 mod tests {
     use std::future::pending;
 
+    use serde_json::Value;
+
+    use super::job::State;
     use super::*;
 
     async fn until_ended(job: &Job) -> Result<Value, &'static str> {
@@ -237,21 +241,21 @@ mod tests {
         let begin = |kind| jobs.begin(Wants::Job, kind, "a".to_owned(), |_| async { Ok(7) });
         let done = begin(Kind::Build).expect("it begins");
         assert_eq!(until_ended(&done).await, Ok(7.into()));
-        assert_eq!(done.document(true)["state"], "done");
+        assert_eq!(done.document(true).state, State::Done);
         done.cancel();
-        assert_eq!(done.document(true)["state"], "done", "what has ended is not cancelled");
+        assert_eq!(done.document(true).state, State::Done, "what has ended is not cancelled");
         let failed = jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async {
             Err::<(), _>(Problem::invalid("no"))
         });
         let failed = failed.expect("it begins");
         assert_eq!(until_ended(&failed).await, Err("invalid_request"));
-        assert_eq!(failed.document(true)["problem"]["detail"], "no");
+        assert!(failed.document(true).problem.is_some_and(|problem| problem.detail == "no"));
         let broken =
             jobs.begin(Wants::Job, Kind::Warming, String::new(), |_| pending::<Result<(), Problem>>());
         let broken = broken.expect("it begins");
         broken.cancel();
         assert_eq!(until_ended(&broken).await, Err("interrupted"));
-        assert_eq!(broken.document(true)["state"], "cancelled");
+        assert_eq!(broken.document(true).state, State::Cancelled);
         let panicked =
             jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async { Err::<(), _>(panics()) });
         assert_eq!(until_ended(&panicked.expect("it begins")).await, Err("other"));
@@ -270,10 +274,10 @@ mod tests {
         assert!(futures::poll!(waiting.as_mut()).is_pending());
         let job = Arc::clone(&jobs.held().jobs[0]);
         jobs.stop();
-        assert_eq!(job.document(true)["state"], "running", "its client waits");
+        assert_eq!(job.document(true).state, State::Running, "its client waits");
         drop(waiting);
         assert_eq!(until_ended(&job).await, Err("invalid_request"));
-        assert_eq!(job.document(true)["state"], "cancelled");
+        assert_eq!(job.document(true).state, State::Cancelled);
     }
 
     fn panics() -> Problem {

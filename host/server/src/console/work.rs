@@ -12,14 +12,14 @@ use floret_pipeline::{Floret, LogLine, PolicyComparison};
 use floret_show::{bytes, count, milliseconds, svg};
 use maud::{Markup, html};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::charts::{self, Stretch};
 use super::graph::{Graph, Node};
 use super::layout::{self, Section, badge, empty, moment, notice, scroll};
 use super::{Console, at, cleanup, lineage, policies, see};
 use crate::given::{Named, Parameters};
-use crate::jobs::{Jobs, Kind, Told};
+use crate::jobs::{JobDocument, Jobs, Kind, Told};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
@@ -41,7 +41,8 @@ pub(super) async fn list(
 }
 
 /// Jobs, the newest first.
-pub(super) fn table(documents: &[Value], rows_max: usize) -> Markup {
+pub(super) fn table(documents: &[JobDocument], rows_max: usize) -> Markup {
+    let documents: Vec<Value> = documents.iter().take(rows_max).map(|job| json!(job)).collect();
     if documents.is_empty() {
         return empty("Nothing is at work, and nothing was since this host began.");
     }
@@ -51,7 +52,7 @@ pub(super) fn table(documents: &[Value], rows_max: usize) -> Markup {
             table {
                 thead { tr { th { "job" } th { "of" } th { "state" } th { "began" } th class="number" { "steps" } } }
                 tbody {
-                    @for job in documents.iter().take(rows_max) {
+                    @for job in &documents {
                         tr {
                             td { a href={ "/console/work/" (text(job, "id")) } { (text(job, "kind")) } }
                             td class="wide" { (text(job, "subject")) }
@@ -204,6 +205,7 @@ pub(super) async fn page(
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let (job, events) = jobs.told(&id)?;
+    let job = json!(job);
     let steps = steps_of(&events);
     let is_running = job["state"] == "running";
     let graph = lineage::drawn(graph(&steps), "Steps".to_owned()).await?;
@@ -345,7 +347,7 @@ pub(super) async fn picture(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (job, _) = jobs.told(&id)?;
-    let comparison: PolicyComparison = serde_json::from_value(job["result"].clone())
+    let comparison: PolicyComparison = serde_json::from_value(job.result.unwrap_or_default())
         .map_err(|_| Problem::not_found(format!("the job {id} compared no policies, or has not ended")))?;
     Ok(([(CONTENT_TYPE, "image/svg+xml")], svg(&comparison)).into_response())
 }

@@ -11,16 +11,16 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
-use super::job::Told;
+use super::job::{JobDocument, Told};
 use crate::given::{Parameters, Part, header_text};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Streams of events at once: each keeps a connection and nothing else.
 const STREAMS_MAX: usize = 256;
@@ -47,7 +47,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Wants {
 }
 
 /// The jobs that are known, newest first, without their results.
-pub(crate) async fn list(Extension(jobs): Extension<Arc<Jobs>>, _: Parameters<Nothing>) -> Json<Vec<Value>> {
+pub(crate) async fn list(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    _: Parameters<Nothing>,
+) -> Json<Vec<JobDocument>> {
     Json(jobs.documents())
 }
 
@@ -56,7 +59,7 @@ pub(crate) async fn one(
     Extension(jobs): Extension<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<JobDocument>, Problem> {
     Ok(Json(jobs.find(&id)?.document(true)))
 }
 
@@ -65,7 +68,7 @@ pub(crate) async fn cancel(
     Extension(jobs): Extension<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<JobDocument>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(jobs.cancel(&id)?)))
 }
 
