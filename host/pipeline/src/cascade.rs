@@ -241,7 +241,7 @@ impl Floret {
                 let overlay = Arc::clone(&attempt.overlay);
                 let (id, at) = (attempt.id.clone(), attempt.at);
                 running.push(async move {
-                    let _permit = self.steps.acquire().await.expect("the semaphore is never closed");
+                    let _turn = self.steps.take(&steps[index].key.resource_type).await;
                     progress.tell(|| Event::StepStarted(steps[index].key.clone()));
                     let started = Instant::now();
                     let derived = self.derive(&steps[index].key, build, &overlay).await;
