@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floret_model::TimestampMs;
-use floret_pipeline::{Binding, BindingLimits, Error, Floret, Options, Progress};
-use floret_runtime::Query;
+use floret_pipeline::{Binding, BindingLimits, Change, Error, Event, Floret, Options, Progress};
+use floret_runtime::{Limits, Query};
 use floret_store::ManualClock;
-use floret_tests::{Setup, guest, key, open, save_text, small_world};
+use floret_tests::{Setup, derived, guest, key, open, save_text, small_world};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -144,4 +144,35 @@ async fn limits_beyond_those_of_the_host_are_refused() {
     for word in ["memory_bytes_max", "this host allows", "[limits]"] {
         assert!(error.to_string().contains(word), "no {word} in {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_loops_leaves_steps_and_turns_to_others() {
+    let folder = TempDir::new().unwrap();
+    let options = Options { parallel_steps_max: 2, ..Options::default() };
+    let limits = Limits { instances_max: 2, ..Limits::default() };
+    let host = open(folder.path(), Setup { options, limits, ..Setup::default() }).await.unwrap();
+    small_world(&host).await.unwrap();
+    host.plugin_install(None, guest("misbehave-index").unwrap()).await.unwrap();
+    host.plugin_bind("endless", misbehaving("loop", BindingLimits::default())).await.unwrap();
+    let change = |ids: &[&str]| {
+        let builds = ids.iter().map(|id| derived(id, "corpus", &["corpus/a"])).collect();
+        Change { builds, ..Change::default() }
+    };
+    let (started, mut is_started) = tokio::sync::mpsc::unbounded_channel();
+    let progress = Progress::new(move |event| {
+        if let Event::StepStarted(key) = event {
+            started.send(key).unwrap();
+        }
+    });
+    let endless = tokio::spawn({
+        let (host, change) = (Arc::clone(&host), change(&["endless/a", "endless/b", "endless/c"]));
+        async move { host.apply(change, &progress).await }
+    });
+    is_started.recv().await.unwrap();
+    let built = host.apply(change(&["semantic/x", "trie/x"]), &Progress::default()).await.unwrap();
+    assert_eq!(built.count("built"), 2, "{built:?}");
+    assert!(!endless.is_finished() && is_started.is_empty(), "one of three is under way");
+    endless.abort();
+    assert!(endless.await.unwrap_err().is_cancelled());
 }

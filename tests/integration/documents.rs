@@ -96,8 +96,9 @@ fn shown(text: &str) -> u128 {
 
 /// An amount as configurations write it.
 fn written(text: &str) -> u128 {
-    if text == "processors" {
-        return std::thread::available_parallelism().unwrap().get() as u128;
+    if let Some(more) = text.strip_prefix("processors") {
+        let more = more.strip_prefix(" + ").map_or(0, |more| more.parse().unwrap());
+        return std::thread::available_parallelism().unwrap().get() as u128 + more;
     }
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let unit = match text[end..].trim() {

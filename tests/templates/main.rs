@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot unwrap has failed")]
 
+mod unstubbed;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,12 +31,18 @@ fn project(cli: &Cli, language: &str, contract: &str) -> PathBuf {
     folder
 }
 
+/// The packages of a project in JavaScript, as `npm install` would put them there.
+fn link_packages(folder: &Path) {
+    if folder.join("package.json").is_file() && !folder.join("node_modules").exists() {
+        let packages = repository().join("target/npm/node_modules");
+        std::os::unix::fs::symlink(packages, folder.join("node_modules")).unwrap();
+    }
+}
+
 /// `plugin build` with the installed toolchains.
 fn build(cli: &Cli, folder: &Path) -> Ran {
     let target = repository().join("target");
-    if folder.join("package.json").is_file() && !folder.join("node_modules").exists() {
-        std::os::unix::fs::symlink(target.join("npm/node_modules"), folder.join("node_modules")).unwrap();
-    }
+    link_packages(folder);
     let path = std::env::var_os("PATH").unwrap();
     let path = [target.join("venv/bin")].into_iter().chain(std::env::split_paths(&path));
     let mut command = cli.command(&["--json", "plugin", "build", folder.to_str().unwrap()]);

@@ -254,8 +254,8 @@ impl Floret {
                 let build = builds.get(&steps[index].key).cloned();
                 let overlay = Arc::clone(&attempt.overlay);
                 running.push(async move {
-                    let _permit = self.steps.acquire().await.expect("the semaphore is never closed");
                     let key = &steps[index].key;
+                    let _turn = self.steps.take(&key.resource_type).await;
                     progress.tell(|| Event::StepStarted { key: key.clone() });
                     let started = Instant::now();
                     let (derived, seen) = observed(key, progress, self.derive(key, build, &overlay)).await;

@@ -6,11 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use floret_cache::Cache;
 use floret_model::{Digest, Namespace, ResourceType, TimestampMs};
-use floret_runtime::{Component, Runtime};
+use floret_runtime::{Component, Runtime, Turns};
 use floret_store::{BlobStore, Catalog, Clock};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
 
 use crate::breaker::Gates;
 use crate::overview::LastCount;
@@ -38,7 +37,7 @@ pub struct Options {
     pub inline_bytes_max: usize,
     /// Types that people may save beside those built in.
     pub extra_types: BTreeSet<ResourceType>,
-    /// Cascade steps at once.
+    /// Cascade steps at once, and of one type all but one, at least 1: so a component that loops leaves a turn to others.
     pub parallel_steps_max: usize,
     /// Corpora merged at once in a node of a merge tree; at least 2.
     pub merge_fan_in: usize,
@@ -66,7 +65,7 @@ impl Default for Options {
         Self {
             inline_bytes_max: 4 << 10,
             extra_types: BTreeSet::new(),
-            parallel_steps_max: std::thread::available_parallelism().map_or(2, usize::from),
+            parallel_steps_max: std::thread::available_parallelism().map_or(2, usize::from) + 1,
             merge_fan_in: 8,
             open_indexes_max: 64,
             conflict_retries_max: 16,
@@ -113,7 +112,8 @@ pub struct Floret {
     pub(crate) accesses: AccessLog,
     pub(crate) bindings_in_use: Bindings,
     pub(crate) gates: Gates,
-    pub(crate) steps: Arc<Semaphore>,
+    /// Turns for steps of cascades, by what they make.
+    pub(crate) steps: Turns<ResourceType>,
     pub(crate) announcer: Announcer,
     pub(crate) last_count: LastCount,
     /// Whether other hosts publish to the catalog.
@@ -152,7 +152,7 @@ impl Floret {
             accesses: AccessLog::default(),
             bindings_in_use: Bindings::default(),
             gates: Gates::default(),
-            steps: Arc::new(Semaphore::new(parts.options.parallel_steps_max.max(1))),
+            steps: Turns::new(parts.options.parallel_steps_max),
             announcer: Announcer::default(),
             last_count: LastCount::default(),
             session: parts.session,

@@ -314,7 +314,7 @@ impl<S: Send + 'static, P: Send + Sync + 'static> CustomComponent<S, P> {
         };
         let (shared, bound, theirs) = (Arc::clone(&self.shared), Arc::clone(&self.bound), Arc::clone(&site));
         let engine = self.engine;
-        in_turn(turns, &site, move |cancelled| {
+        in_turn(turns.take(&self.digest).await, &site, move |cancelled| {
             let limits = &shared.limits;
             let deadline = Deadline::after(timeout, which, Some(cancelled));
             let job = Job::new(Arc::clone(&theirs), Vec::new(), limits, deadline);

@@ -70,7 +70,7 @@ pub(crate) async fn choose(
         }
     }
     let (theirs, profiles, config) = (loaded.clone(), profiles.to_vec(), config.to_owned());
-    on_query_thread(&loaded.shared, &site.clone(), move |cancelled| {
+    on_query_thread(loaded, &site.clone(), move |cancelled| {
         let timeout = theirs.limits.query_timeout;
         let deadline = Deadline::after(timeout, LimitKind::QueryTime, Some(cancelled));
         match &profiles[..] {

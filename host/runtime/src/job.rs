@@ -16,8 +16,8 @@ use crate::guest_log::{self, LogListener};
 use crate::input::Input;
 use crate::instance::{CancelOnDrop, Cancelled, Deadline, Job, store};
 use crate::limits::LimitKind;
-use crate::runtime::Shared;
 use crate::stopped::{said, stopped};
+use crate::turns::Turn;
 use crate::wasi;
 
 /// A builder's job that waits for its turn.
@@ -36,10 +36,10 @@ impl BuilderJob {
     ) -> Result<T, Error> {
         // Its own turn first, so that who waits for it keeps none of all from others.
         let own = match &self.loaded.turns {
-            Some(turns) => Some(turn(turns).await),
+            Some(turns) => Some(own_turn(turns).await),
             None => None,
         };
-        let turn = turn(&self.loaded.shared.builders).await;
+        let turn = self.loaded.shared.builders.take(&self.loaded.digest).await;
         let cancelled = Cancelled::default();
         let _cancel = CancelOnDrop(cancelled.clone());
         let site = self.site.clone();
@@ -129,27 +129,26 @@ impl Running {
     }
 }
 
-/// The next turn.
-async fn turn(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+/// The next turn of a binding's own.
+async fn own_turn(turns: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     Arc::clone(turns).acquire_owned().await.expect("the semaphore is never closed")
 }
 
 /// Run a search or a decision on a thread that may block, when it is its turn.
 pub(crate) async fn on_query_thread<T: Send + 'static>(
-    shared: &Arc<Shared>,
+    loaded: &Loaded,
     site: &Site,
     work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    in_turn(&shared.queries, site, work).await
+    in_turn(loaded.shared.queries.take(&loaded.digest).await, site, work).await
 }
 
-/// Run something on a thread that may block, when it is its turn.
+/// Run something on a thread that may block, in its turn.
 pub(crate) async fn in_turn<T: Send + 'static>(
-    turns: &Arc<Semaphore>,
+    turn: Turn,
     site: &Site,
     work: impl FnOnce(Cancelled) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let turn = turn(turns).await;
     let cancelled = Cancelled::default();
     let _cancel = CancelOnDrop(cancelled.clone());
     let span = tracing::Span::current();

@@ -39,6 +39,7 @@ mod runtime;
 mod searcher;
 mod sink;
 mod stopped;
+mod turns;
 mod wasi;
 
 pub use bounds::Bounds;
@@ -56,6 +57,7 @@ pub use input::{Input, InputBytes};
 pub use limits::{LimitKind, Limits};
 pub use runtime::{Runtime, RuntimeConfig, supported_contracts};
 pub use searcher::Searcher;
+pub use turns::{Turn, Turns};
 /// The engine, for `bindgen!` over a contract of one's own: see [`CustomContract`]. Its version is part of the profile, and
 /// changes with this crate's.
 pub use wasmtime;

@@ -21,8 +21,8 @@ pub struct Limits {
     /// Longest time of compiling one component for one engine. Default 5 minutes: 18 MB take 38 s.
     pub compile_timeout: Duration,
     /// Bytes of linear memory of one job, all its memories together. Default 1 GiB: a builder holds its input
-    /// (≤ 256 MB of text or so) about three times over. Builders at once × this bounds the host:
-    /// `instances_max` 2 × 1 GiB = 2 GiB.
+    /// (≤ 256 MB of text or so) about three times over. Builders at once × this bounds the host: on two
+    /// processors `instances_max` 3 × 1 GiB = 3 GiB.
     pub memory_bytes_max: u64,
     /// Elements of one table. Default 100,000 at 8 bytes: 800 kB; a Python guest has about 12,000.
     pub table_elements_max: u64,
@@ -46,13 +46,14 @@ pub struct Limits {
     pub compiled_bytes_max: u64,
     /// Inputs of one job. Default 65,536; each is a handle and an entry of a list (4 bytes) in the guest.
     pub inputs_max: u64,
-    /// Builders at once. Default: the processors, since a builder keeps one busy.
+    /// Builders at once, and of one component all but one, at least 1: so one that loops leaves a turn to others. Default:
+    /// the processors and one more, since a builder keeps one busy, and one component may use them all.
     pub instances_max: usize,
     /// Instances that one opened index may have, each with its own copy of the index. Default: the
     /// processors.
     pub searchers_max: usize,
-    /// Searches and policy decisions at once that left the async runtime's threads, over all indexes.
-    /// Default 64: threads that wait for a processor.
+    /// Searches and policy decisions at once that left the async runtime's threads, over all indexes, and of one
+    /// component all but one. Default 64: threads that wait for a processor.
     pub queries_max: usize,
 }
 
@@ -74,7 +75,7 @@ impl Default for Limits {
             component_bytes_max: 64 << 20,
             compiled_bytes_max: 1 << 30,
             inputs_max: 65_536,
-            instances_max: processors,
+            instances_max: processors + 1,
             searchers_max: processors,
             queries_max: 64,
         }

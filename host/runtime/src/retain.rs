@@ -25,7 +25,7 @@ pub(crate) async fn keep(
     loaded.retention()?;
     let site = Arc::new(loaded.site("keep"));
     let (theirs, config) = (loaded.clone(), config.to_owned());
-    on_query_thread(&loaded.shared, &site.clone(), move |cancelled| {
+    on_query_thread(loaded, &site.clone(), move |cancelled| {
         let limits = &theirs.limits;
         let pre = theirs.retention()?;
         let asked = versions.len();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use floret_model::Digest;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 use wasmtime::component::Component as Compiled;
 
 use crate::bulk;
@@ -19,6 +18,7 @@ use crate::error::{Error, Site, Traces};
 use crate::job::gone;
 use crate::limits::{LimitKind, Limits};
 use crate::outline::outline;
+use crate::turns::Turns;
 
 /// What a runtime is made with.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +43,10 @@ pub(crate) struct Shared {
     pub(crate) engines: Engines,
     pub(crate) limits: Arc<Limits>,
     pub(crate) profile: String,
-    /// Turns for builders.
-    pub(crate) builders: Arc<Semaphore>,
-    /// Turns for searches and decisions on other threads.
-    pub(crate) queries: Arc<Semaphore>,
+    /// Turns for builders, by their digests.
+    pub(crate) builders: Turns<Digest>,
+    /// Turns for searches and decisions on other threads, likewise.
+    pub(crate) queries: Turns<Digest>,
     compiled_dir: Option<CompiledDir>,
     /// Compiling takes all processors by itself, and whoever waits here finds the code made.
     compiling: Mutex<()>,
@@ -71,8 +71,8 @@ impl Runtime {
         let shared = Shared {
             engines,
             profile: profile(&limits),
-            builders: Arc::new(Semaphore::new(limits.instances_max.min(Semaphore::MAX_PERMITS))),
-            queries: Arc::new(Semaphore::new(limits.queries_max.min(Semaphore::MAX_PERMITS))),
+            builders: Turns::new(limits.instances_max),
+            queries: Turns::new(limits.queries_max),
             compiled_dir,
             compiling: Mutex::new(()),
             limits: Arc::new(limits),

@@ -59,7 +59,7 @@ impl Searcher {
             loaded,
         });
         let theirs = opened.clone();
-        on_query_thread(&opened.loaded.shared, &opened.site, move |cancelled| {
+        on_query_thread(&opened.loaded, &opened.site, move |cancelled| {
             let instance = theirs.instance(Some(cancelled))?;
             theirs.idle.lock().push(instance);
             Ok(())
@@ -110,7 +110,7 @@ impl Searcher {
         }
         let theirs = shared.clone();
         let timeout = limits.query_timeout;
-        on_query_thread(&shared.loaded.shared, &shared.site, move |cancelled| {
+        on_query_thread(&shared.loaded, &shared.site, move |cancelled| {
             theirs.search_anyhow(turn, &query, limit, timeout, Some(cancelled))
         })
         .await

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use floret_runtime::{Error, Limits, PolicyProfile};
 use tokio::task::JoinSet;
 
-use crate::guests::{load, newer_policy_choosing, policy_choosing, runtime, small_limits, text};
+use crate::guests::{dist, load, newer_policy_choosing, policy_choosing, runtime, small_limits, text};
 
 const LOOP: &str = r#"{"mode":"loop"}"#;
 
@@ -14,7 +14,7 @@ const LOOP: &str = r#"{"mode":"loop"}"#;
 #[tokio::test(flavor = "current_thread")]
 async fn builds_wait_their_turn_and_leave_the_async_thread_alone() {
     let call_timeout = Duration::from_millis(150);
-    let limits = Limits { call_timeout, instances_max: 2, ..small_limits() };
+    let limits = Limits { call_timeout, instances_max: 3, ..small_limits() };
     let guest = load(limits, "misbehave").await;
     let started = Instant::now();
     let mut builds = JoinSet::new();
@@ -32,9 +32,31 @@ async fn builds_wait_their_turn_and_leave_the_async_thread_alone() {
             _ = interval.tick() => ticks += 1,
         }
     }
-    // Six that loop for 150 ms, two at once: three rounds. One round would take 150 ms, six 900.
+    // Six that loop for 150 ms, two at once, as the third turn is another component's: three rounds. One round would
+    // take 150 ms, six 900.
     assert!(started.elapsed() >= call_timeout * 3, "{:?}", started.elapsed());
     assert!(ticks >= 30, "the async thread was held up: {ticks} ticks");
+}
+
+/// On one async thread, so that all that loop have asked for their turns before the other component does.
+#[tokio::test(flavor = "current_thread")]
+async fn a_component_that_loops_leaves_a_turn_to_others() {
+    for instances_max in [2, 3] {
+        let limits = Limits { call_timeout: Duration::from_secs(600), instances_max, ..small_limits() };
+        let runtime = runtime(limits);
+        let endless = runtime.load(dist("misbehave")).await.expect("a component");
+        let honest = runtime.load(dist("corpus-text")).await.expect("a component");
+        let mut builds = JoinSet::new();
+        for _ in 0..6 {
+            let endless = endless.clone();
+            builds.spawn(async move { endless.build_corpus(vec![text("x")], LOOP).await });
+        }
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            honest.build_corpus(vec![text("good words")], "{}").await.expect("a corpus");
+        }
+        assert!(builds.try_join_next().is_none(), "they loop on");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! From a project's sources to a component, with each language's own tools.
 
 mod c;
+mod encode;
 mod rust;
 
 use std::ffi::OsStr;
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, anyhow};
-use wit_component::ComponentEncoder;
 
 use super::project::{Language, Project};
 use crate::failure::Failure;
@@ -28,8 +28,8 @@ pub(super) fn component(project: &Project) -> Result<Vec<u8>> {
         anyhow!(Failure::File { action: "write", name: build.display().to_string(), source })
     })?;
     match project.language {
-        Language::Rust => encode(&rust::module(project)?),
-        Language::C => encode(&c::module(project, &build)?),
+        Language::Rust => encode::encode(&rust::module(project)?, rust::WITHOUT_SYSTEM),
+        Language::C => encode::encode(&c::module(project, &build)?, c::WITHOUT_SYSTEM),
         Language::Python => python(project, &build),
         Language::Js => js(project, &build),
     }
@@ -93,17 +93,4 @@ fn missing(what: &str, install: &str) -> anyhow::Error {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("the toolchain wrote no {}", path.display()))
-}
-
-/// Make a component of a core module that has its world in it.
-fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    componentise(module).map_err(|error| {
-        anyhow!(
-            "the module does not make a component: {error:#}; it may import and export nothing but what wit/ says"
-        )
-    })
-}
-
-fn componentise(module: &[u8]) -> Result<Vec<u8>> {
-    ComponentEncoder::default().validate(true).module(module)?.encode()
 }

@@ -16,6 +16,9 @@ const COMPILERS: [&str; 2] = ["clang-19", "clang"];
 const INSTALL: &str =
     "with `apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32`, or use the clang of a WASI SDK";
 
+/// How to do without a call of the system.
+pub(super) const WITHOUT_SYSTEM: &str = "leave out what calls it (fopen, getenv, time), or add a line for it to src/no_system.c, which makes each a trap";
+
 /// The names of the bindings begin with it; their files are `plugin.h`, `plugin.c` and `plugin_component_type.o`.
 const PREFIX: &str = "plugin";
 

@@ -14,6 +14,8 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const INSTALL_RUST: &str = "from https://rustup.rs";
 const INSTALL_TARGET: &str =
     "with `rustup target add wasm32-unknown-unknown`, or on Debian `apt install rustc-web rust-web-src`";
+/// How to do without a call of the system.
+pub(super) const WITHOUT_SYSTEM: &str = "leave out the crate that calls it: `cargo tree` lists them all";
 /// Between flags in `CARGO_ENCODED_RUSTFLAGS`.
 const SEPARATOR: &str = "\u{1f}";
 
