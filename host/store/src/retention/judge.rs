@@ -166,6 +166,8 @@ impl<'a, 'j> Court<'a, 'j> {
     pub fn close(&self, report: &mut CleanupReport) {
         if let Some(problem) = &self.away {
             let count = self.not_asked;
+            // However many lines there are, this one is among them.
+            report.errors.truncate(ERRORS_MAX - 1);
             let resources = if count == 1 { "resource" } else { "resources" };
             note(
                 report,
