@@ -4,7 +4,7 @@
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work, `events` what is published,
-//! `health` the probes, `meters` and `process` what is counted. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
+//! `health` the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -30,6 +30,7 @@ mod records;
 mod search;
 mod supervise;
 mod tls;
+mod traces;
 mod upkeep;
 mod versions;
 
@@ -57,6 +58,7 @@ pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
+pub use crate::traces::Parenting;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -86,6 +88,8 @@ pub struct ServeOptions {
     pub tls: Option<Arc<Tls>>,
     /// What writes the metrics of the recorder that is installed, if one is.
     pub metrics: Option<Exposition>,
+    /// How a client's span becomes the parent of its request's, if spans are collected.
+    pub parenting: Option<Parenting>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -135,6 +139,10 @@ pub async fn serve(
         .layer(from_fn(audit::kept))
         .layer(Extension(options.metrics))
         .layer(from_fn_with_state(Meters::new(), meters::counted));
+    let app = match options.parenting {
+        Some(parenting) => app.layer(from_fn_with_state(parenting, traces::traced)),
+        None => app,
+    };
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;

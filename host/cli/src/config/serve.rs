@@ -16,4 +16,6 @@ pub(crate) struct ServeSection {
     pub tls_cert: Option<PathBuf>,
     /// The key of the first, in PEM.
     pub tls_key: Option<PathBuf>,
+    /// Where traces are sent, e.g. `http://collector:4318`; nowhere unless it or a variable of OpenTelemetry is set.
+    pub otlp_endpoint: Option<String>,
 }
