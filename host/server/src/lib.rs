@@ -5,7 +5,7 @@
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work, `events` what is published,
 //! `health` the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
-//! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
+//! reads what a request says, `listen` has the connections, `patience` ends those that take nothing, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
@@ -23,6 +23,7 @@ mod listen;
 mod meters;
 mod options;
 mod origin;
+mod patience;
 mod plugins;
 mod problem;
 mod process;

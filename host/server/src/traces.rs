@@ -17,7 +17,9 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Puts the span of a request below that of its client. Whoever starts the server knows who collects the spans, and how a
 /// parent is named there.
 #[derive(Clone)]
-pub struct Parenting(Arc<dyn Fn(&Span, &str, Option<&str>) + Send + Sync>);
+pub struct Parenting(Arc<Adopt>);
+
+type Adopt = dyn Fn(&Span, &str, Option<&str>) + Send + Sync;
 
 impl Parenting {
     /// By `adopt`, which is given the span, the `traceparent` of the request, unchecked, and its `tracestate`.
