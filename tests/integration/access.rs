@@ -32,7 +32,7 @@ fn every_route_asks_for_its_scope() {
     let unknown = server.get(AT).fails(401, "unauthenticated");
     assert_eq!(unknown.header("www-authenticate"), Some("Bearer"));
     let keys = br#"{"keys": ["literature/walden"]}"#;
-    let routes: [(&str, &str, &[u8], &str); 12] = [
+    let routes: [(&str, &str, &[u8], &str); 24] = [
         ("PUT", AT, b"text", "write"),
         ("GET", AT, b"", "read"),
         ("GET", "/v1/default/literature/walden/log", b"", "read"),
@@ -44,6 +44,18 @@ fn every_route_asks_for_its_scope() {
         ("PUT", "/v1/plugins/x", b"x", "plugins"),
         ("PUT", "/v1/bindings/trie", b"{}", "plugins"),
         ("DELETE", "/v1/breakers/trie", b"", "plugins"),
+        ("GET", "/v1/breakers", b"", "read"),
+        ("GET", "/v1/quarantines", b"", "read"),
+        ("POST", "/v1/plugins", b"x", "plugins"),
+        ("DELETE", "/v1/plugins/nobody", b"", "plugins"),
+        ("DELETE", "/v1/bindings/nothing", b"", "plugins"),
+        ("POST", "/v1/rollbacks", b"{}", "plugins"),
+        ("POST", "/v1/inspections", b"x", "plugins"),
+        ("DELETE", "/v1/quarantines/nobody", b"", "plugins"),
+        ("POST", "/v1/policies/comparisons", b"{}", "plugins"),
+        ("POST", "/v1/verifications", b"[]", "admin"),
+        ("POST", "/v1/cleanups", b"[]", "admin"),
+        ("POST", "/v1/cache/invalidations", b"{}", "admin"),
         ("POST", "/v1/cache/warmings", br#"{"limit": 1}"#, "admin"),
     ];
     for (method, target, body, needed) in routes {

@@ -108,7 +108,11 @@ fn an_open_breaker_is_seen_and_closed_over_http() {
     assert!(refused["detail"].as_str().unwrap().contains("is not asked until"), "{refused}");
     let bindings = server.get("/v1/bindings").is(200).json();
     assert_eq!(bindings["trie"]["breaker"]["failures"], 5, "{bindings}");
-    server.ask("DELETE", "/v1/breakers/trie", &[], b"").is(204);
+    assert_eq!(server.get("/v1/breakers").is(200).json()["trie"], bindings["trie"]["breaker"]);
+    for was_open in [true, false] {
+        let closed = server.ask("DELETE", "/v1/breakers/trie", &[], b"").is(200).json();
+        assert_eq!(closed, json!({"binding": "trie", "was_open": was_open}));
+    }
     let bindings = server.get("/v1/bindings").is(200).json();
     assert_eq!(bindings["trie"].get("breaker"), None, "{bindings}");
 }

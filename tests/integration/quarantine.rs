@@ -7,6 +7,7 @@ use floret_model::Digest;
 use floret_pipeline::{Binding, Error, Floret, Progress, Sample, Sampling, Selector};
 use floret_store::{Draft, Publish};
 use floret_tests::cli::Cli;
+use floret_tests::http::Server;
 use floret_tests::{Setup, draft, key, open, save_text, small_world};
 use tempfile::TempDir;
 
@@ -105,6 +106,33 @@ async fn o3_a_sample_is_drawn_by_its_seed() {
     assert_eq!(drawn("2", 7).await, two);
     assert_eq!(drawn("40%", 7).await, drawn("40%", 7).await);
     assert_eq!(host.verify_rebuild().await.unwrap().sampling.sample, Sample::All);
+}
+
+#[test]
+fn a_quarantine_is_seen_and_lifted_over_http() {
+    let cli = Cli::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let host = world(&cli.data()).await;
+        build_otherwise(&host, "trie/all").await;
+        host.close().await.unwrap();
+    });
+    let server = Server::start(&cli, &[]);
+    let json = [("content-type", "application/json")];
+    let asked = br#"{"rebuild": {"sample": "all", "seed": 1}}"#;
+    let report = server.ask("POST", "/v1/verifications", &json, asked).is(200).json();
+    let quarantined = &report["rebuild"]["quarantined"];
+    assert_eq!(quarantined[0]["plugin"]["resource_id"], "trie-fst", "{report}");
+    assert_eq!(server.get("/v1/quarantines").is(200).json(), *quarantined);
+    server.get("/v1/quarantines?all=perhaps").fails(400, "invalid_request");
+    let bound = br#"{"component": "trie-fst"}"#;
+    server.ask("PUT", "/v1/bindings/trie?dry_run=true", &json, bound).fails(500, "quarantined");
+    server.ask("DELETE", "/v1/quarantines/semantic-ngram", &[], b"").fails(404, "not_found");
+    let lifted = server.ask("DELETE", "/v1/quarantines/trie-fst", &[], b"").is(200).json();
+    assert_eq!((&lifted[0]["digest"], &lifted[0]["released"]), (&quarantined[0]["digest"], &true.into()));
+    assert_eq!(server.get("/v1/quarantines").is(200).json(), serde_json::json!([]));
+    assert_eq!(server.get("/v1/quarantines?all=true").is(200).json(), lifted);
+    server.ask("PUT", "/v1/bindings/trie?dry_run=true", &json, bound).is(200);
 }
 
 #[test]

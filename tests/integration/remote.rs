@@ -8,6 +8,7 @@ use std::process::Command;
 use floret_tests::blobs::noise;
 use floret_tests::cli::{Cli, Ran, run};
 use floret_tests::http::Server;
+use floret_tests::{component, variant};
 use serde_json::Value;
 
 /// A home that is worked on by itself, and one that is worked on through a server.
@@ -51,13 +52,16 @@ impl Both {
 
 /// Without what differs from run to run: moments, durations, names of publishes and of blobs, counts of reads.
 fn masked(bytes: &[u8], is_json: bool) -> String {
-    const VARY: [&str; 9] = [
+    const VARY: [&str; 12] = [
         "id",
         "started_at",
         "elapsed_ms",
         "created_at",
+        "dropped_at",
         "publish_id",
         "build_time_ms",
+        "encode_ms",
+        "decode_ms",
         "last_accessed",
         "access_count",
         // Of a blob: numbered by each home.
@@ -198,6 +202,115 @@ fn what_fails_fails_the_same_over_a_server() {
 }
 
 #[test]
+fn components_are_worked_on_the_same_over_a_server() {
+    let both = filled();
+    let other = both.file("other.wasm", variant(&component("trie-fst").unwrap(), "somebody else"));
+    let other = other.as_str();
+    for args in [
+        &["plugin", "list"][..],
+        &["plugin", "inspect", "trie-fst", "--json"],
+        &["plugin", "inspect", "trie-fst"],
+        &["plugin", "inspect", other, "--json"],
+        &["plugin", "install", other, "--plan", "--json"],
+        &["plugin", "install", other, "--plan"],
+        &["plugin", "install", other, "--hold"],
+        &["plugin", "install", other, "--json"],
+        &["plugin", "rollback", "trie-fst", "--plan"],
+        &["plugin", "rollback", "trie-fst", "--plan", "--json"],
+        &["plugin", "rollback", "trie-fst", "--json"],
+        &["plugin", "rollback", "trie-fst", "--to", "2", "--hold"],
+        &["plugin", "install", other, "--name", "mine", "--json"],
+        &["plugin", "bind", "trie", "mine", "--plan", "--json"],
+        &["plugin", "bind", "trie", "mine", "--limit", "memory_bytes_max=64MiB", "--json"],
+        &["plugin", "list", "--json"],
+        &["plugin", "rollback", "plugins:binding/trie", "--json"],
+        &["plugin", "bind", "retention", "retention-default", "--json"],
+        &["plugin", "unbind", "retention"],
+        &["plugin", "remove", "policy-archive", "--json"],
+        &["plugin", "list"],
+        &["plugin", "list", "--all", "--json"],
+        &["plugin", "reset", "trie", "--json"],
+        &["plugin", "reset", "trie"],
+    ] {
+        both.run(args).ok();
+    }
+    for (args, code) in [
+        (&["plugin", "inspect", "nobody"][..], 3),
+        (&["plugin", "inspect", "policy-archive"], 3),
+        (&["plugin", "install", "no-such-file.wasm"], 2),
+        (&["plugin", "install", other, "--digest", &format!("sha256:{}", "0".repeat(64))], 6),
+        (&["plugin", "bind", "trie", "nobody"], 3),
+        (&["plugin", "bind", "trie", "corpus-text"], 2),
+        (&["plugin", "bind", "trie", "trie-fst", "--set", "colour=1"], 2),
+        (&["plugin", "unbind", "policy"], 4),
+        (&["plugin", "unbind", "nothing"], 3),
+        (&["plugin", "remove", "trie-fst"], 4),
+        (&["plugin", "rollback", "nobody"], 3),
+        (&["plugin", "rollback", "semantic-ngram"], 2),
+        (&["plugin", "release", "trie-fst"], 3),
+        (&["plugin", "reset", "nothing"], 3),
+    ] {
+        assert_eq!(both.run(&[args, &["--json"]].concat()).status.code(), Some(code), "{args:?}");
+    }
+}
+
+#[test]
+fn policies_the_cache_and_cleanup_are_worked_on_the_same_over_a_server() {
+    let both = filled();
+    let text = both.file("round.txt", "");
+    for round in 0..4 {
+        std::fs::write(&text, format!("round {round}")).unwrap();
+        both.run(&["save", "literature/round", &text, "--json"]).ok();
+    }
+    for args in [
+        &["policy", "compare", "policy-default", "policy-archive", "--json"][..],
+        &[
+            "policy",
+            "compare",
+            "policy-default",
+            "policy-default",
+            "--set-b",
+            "level=1",
+            "--last",
+            "3",
+            "--json",
+        ],
+        &["policy", "compare", "policy-default", "policy-archive", "--type", "literature", "--json"],
+        &["cleanup", "--dry-run", "--json"],
+        &["cleanup", "--dry-run"],
+        &["cleanup", "--json"],
+        &["log", "literature/round", "--json"],
+    ] {
+        both.run(args).ok();
+    }
+    for (args, code) in [
+        (&["policy", "compare", "policy-default", "nobody"][..], 3),
+        (&["policy", "compare", "policy-default", "trie-fst"], 2),
+        (&["policy", "compare", "policy-default", "policy-archive", "--set-b", "level=20"], 2),
+        (&["cache", "invalidate", "nothing/*"], 2),
+        (&["cache", "invalidate", "[x"], 2),
+        (&["cache", "invalidate", "--namespace", "nowhere"], 2),
+    ] {
+        assert_eq!(both.run(&[args, &["--json"]].concat()).status.code(), Some(code), "{args:?}");
+    }
+    // A server has in memory what a process of its own has not.
+    for args in [&["literature/*"][..], &["--namespace", "default"], &["--all"]] {
+        run(&mut both.there(&["get", "literature/a"]), b"").ok();
+        let asked = [&["cache", "invalidate"], args, &["--json"]].concat();
+        let gone = run(&mut both.there(&asked), b"").ok().json();
+        assert!(gone["memory"].as_u64().unwrap() > 0 && gone["disk"].is_u64(), "{gone}");
+    }
+    let file = both.file("policy.wasm", component("policy-archive").unwrap());
+    run(&mut both.there(&["policy", "compare", "policy-default", &file]), b"")
+        .fails(2, &["a server compares components that it has", "[usage]"]);
+    let svg = both.client.file("drawn.svg", "");
+    let drawn = svg.to_str().unwrap();
+    let compare = ["policy", "compare", "policy-default", "policy-archive", "--svg", drawn];
+    run(&mut both.there(&compare), b"").ok();
+    assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg "));
+}
+
+#[test]
 fn large_contents_go_both_ways() {
     let both = Both::new();
     let content = noise(9 << 20, 3);
@@ -219,11 +332,10 @@ fn verbs_of_a_data_folder_are_refused() {
     for args in [
         &["doctor"][..],
         &["demo"],
-        &["cleanup"],
-        &["cache", "invalidate", "--all"],
         &["serve"],
         &["config", "show"],
-        &["plugin", "list"],
+        &["token", "list"],
+        &["plugin", "new", "mine", "--contract", "index", "--lang", "rust"],
     ] {
         run(&mut both.there(args), b"").fails(2, &["data folder", "[usage]"]);
     }

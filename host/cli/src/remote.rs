@@ -3,7 +3,9 @@
 
 mod client;
 mod long;
+mod plugins;
 mod save;
+mod upkeep;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,7 @@ use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
 pub(crate) use client::{Client, is_local};
+pub(crate) use plugins::Foreseen;
 
 use crate::work::Work;
 

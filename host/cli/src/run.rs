@@ -60,7 +60,7 @@ impl Context {
     }
 }
 
-/// Verbs that a server can be asked for; every other one works on a data folder, or on nothing.
+/// Verbs that a server can be asked for; every other one works on a data folder, on projects, or on nothing.
 fn is_remote(verb: &Verb) -> bool {
     matches!(
         verb,
@@ -74,10 +74,12 @@ fn is_remote(verb: &Verb) -> bool {
             | Verb::Cascade(_)
             | Verb::Why(_)
             | Verb::Search(_)
-            | Verb::Cache(cache::Verb::Stats | cache::Verb::Warm(_))
+            | Verb::Policy(_)
+            | Verb::Cache(_)
+            | Verb::Cleanup(_)
             | Verb::Verify(_)
             | Verb::Completions(_)
-    )
+    ) || matches!(verb, Verb::Plugin(verb) if verb.is_of_a_home())
 }
 
 /// Everything.

@@ -203,7 +203,8 @@ impl Floret {
     /// A store that fails.
     pub async fn open_breakers(&self) -> Result<Vec<(String, Breaker)>, Error> {
         let mut open = Vec::new();
-        for (id, ..) in self.bindings().await? {
+        for version in self.binding_versions().await? {
+            let id = version.key.resource_id.to_string();
             let Ok(bound) = self.bound(&id).await else { continue };
             let breaker = self.breaker(&id).await?;
             let is_open = |breaker: &Breaker| {

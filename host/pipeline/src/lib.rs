@@ -48,8 +48,9 @@ mod why;
 #[cfg(test)]
 mod wire;
 
-pub use bounds::BindingLimits;
+pub use bounds::{BindingLimits, LimitInForce, LimitSource};
 pub use breaker::Breaker;
+pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
 pub use compare::{Compared, Contender, ContenderSource, Cost, Costs, PolicyComparison, PolicyReplay};
 pub use content::Content;
@@ -59,15 +60,15 @@ pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
 pub use floret_runtime::{LogLevel, Query};
-pub use floret_store::{ListQuery, VerifyOptions};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, VerifyOptions};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
 pub use meters::describe_metrics;
 pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
-    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
-    TrustedKeys, Users, check_config,
+    Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,
+    POLICY_BINDING, TrustedKeys, UnreadableBinding, Users, check_config,
 };
 pub use policy::entropy_bits_per_byte;
 pub use progress::{Event, LogLine, Progress};

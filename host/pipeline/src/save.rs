@@ -207,7 +207,8 @@ impl Floret {
             "breaker" => "use `floret plugin reset`",
             "search" => "use `floret build`",
             _ => {
-                let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
+                let bindings = self.binding_versions().await?;
+                let ids = bindings.iter().map(|version| version.key.resource_id.to_string());
                 let bound: Vec<String> =
                     ids.filter(|id| ![POLICY_BINDING, RETENTION_BINDING].contains(&id.as_str())).collect();
                 if !bound.iter().any(|id| id == name) {

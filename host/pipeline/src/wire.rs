@@ -5,7 +5,7 @@ use std::sync::Arc;
 use floret_model::{
     BuildSpec, Digest, Fate, ResourceKey, Seq, StepPhases, StepReason, StepReport, TimestampMs, VersionRef,
 };
-use floret_runtime::Query;
+use floret_runtime::{Limits, Query};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Binding, CorpusRequest, Costs, DerivedSpec, Event, IfLatest, LogLevel, LogLine, NewerInput, Publication,
-    Quarantine, Sample, Sampling, SearchAnswer, SearchHit, SearchMode, Stock, VersionEntry,
+    Quarantine, Sample, Sampling, SearchAnswer, SearchHit, SearchMode, Stock, Users, VersionEntry,
 };
 
 fn validator<T: JsonSchema>() -> jsonschema::Validator {
@@ -53,6 +53,8 @@ fn small_values_are_described() {
     assert!(!validator::<Query>().is_valid(&json!({"fuzzy": {"text": "union", "distance": 3}})));
     described(&Costs::default());
     described(&Binding::new("trie"));
+    let limits = crate::bounds::in_force(&Limits::default(), &Limits::default());
+    described(&Users { limits: [("trie".to_owned(), limits)].into(), ..Users::default() });
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Who may do what: every route has a scope, and a request shows a token that has it.
 
+mod sessions;
 mod tokens;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -15,7 +17,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use floret_model::TimestampMs;
 
+use self::sessions::Sessions;
+pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 pub use self::tokens::{Scope, Token, TokenFile};
+use crate::Turn;
+use crate::audit::Peer;
+use crate::fairness::{Client, Clients};
 use crate::given::header_text;
 use crate::problem::Problem;
 
@@ -31,6 +38,7 @@ pub(crate) struct Who(pub String);
 pub struct Access {
     file: TokenFile,
     current: Mutex<Current>,
+    sessions: Sessions,
 }
 
 struct Current {
@@ -55,7 +63,7 @@ impl Access {
         let file = TokenFile::at(path);
         let (stamp, tokens) = (file.stamp(), file.read()?);
         let current = Current { looked_at: Instant::now(), stamp, tokens: tokens.map(Into::into) };
-        Ok(Arc::new(Self { file, current: Mutex::new(current) }))
+        Ok(Arc::new(Self { file, current: Mutex::new(current), sessions: Sessions::default() }))
     }
 
     /// Whether requests have to show a token.
@@ -89,14 +97,19 @@ impl Access {
 
     fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Who>, Problem> {
         let Some(tokens) = self.tokens() else { return Ok(None) };
-        let shown = header_text(headers, &AUTHORIZATION)?;
-        let Some(shown) = shown.and_then(|shown| shown.split_once(' ')) else {
-            return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`"));
-        };
-        let (scheme, text) = shown;
-        let token = match scheme.eq_ignore_ascii_case("bearer") {
-            true => tokens::find(&tokens, text.trim()),
-            false => None,
+        let token = match header_text(headers, &AUTHORIZATION)? {
+            Some(shown) => match shown.split_once(' ') {
+                Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    tokens::find(&tokens, text.trim())
+                }
+                _ => None,
+            },
+            None => match self.sessions.secret(headers) {
+                Some(secret) => tokens::find(&tokens, &secret),
+                None => {
+                    return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`"));
+                }
+            },
         };
         let token = token.ok_or_else(|| Problem::unauthenticated("this token is not known here"))?;
         if token.revoked_at.is_some() {
@@ -111,6 +124,20 @@ impl Access {
         Ok(Some(Who(format!("{} ({})", token.id, token.name))))
     }
 
+    /// Begin a session of the console for a token; answers its id, which stands for the token from here on.
+    pub(crate) fn begin_session(&self, secret: &str) -> Result<String, Problem> {
+        let mut headers = HeaderMap::new();
+        let shown = format!("Bearer {secret}").parse();
+        headers.insert(AUTHORIZATION, shown.map_err(|_| Problem::unauthenticated("this is no token"))?);
+        self.admit(&headers, Scope::Read)?;
+        Ok(self.sessions.begin(secret))
+    }
+
+    /// End the session that a request shows, if it shows one.
+    pub(crate) fn end_session(&self, headers: &HeaderMap) {
+        self.sessions.end(headers);
+    }
+
     /// Handlers that only those may reach who show a token with this scope.
     pub(crate) fn guarding<S: Clone + Send + Sync + 'static>(
         self: &Arc<Self>,
@@ -123,19 +150,34 @@ impl Access {
 
 async fn guard(
     State((access, scope)): State<(Arc<Access>, Scope)>,
-    request: Request,
+    Extension(clients): Extension<Arc<Clients>>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    match access.admit(request.headers(), scope) {
-        Ok(who) => {
-            let mut response = next.run(request).await;
-            if let Some(who) = who {
-                response.extensions_mut().insert(who);
-            }
-            response
+    let who = match access.admit(request.headers(), scope) {
+        Ok(who) => who,
+        Err(problem) => return problem.into_response(),
+    };
+    let client = match &who {
+        Some(who) => Client::Token(who.0.clone()),
+        None => {
+            let peer = request.extensions().get::<Peer>();
+            Client::Address(peer.map(|peer| peer.0.ip().to_canonical()))
         }
-        Err(problem) => problem.into_response(),
+    };
+    let place = match clients.enter(client) {
+        Ok(place) => Arc::new(place),
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(turn) = request.extensions_mut().get_mut::<Turn>() {
+        turn.keep(Arc::clone(&place));
     }
+    let mut response = next.run(request).await;
+    drop(place);
+    if let Some(who) = who {
+        response.extensions_mut().insert(who);
+    }
+    response
 }
 
 fn now() -> TimestampMs {

@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::Turn;
+use crate::fairness::may_take_long;
 use crate::given::header_text;
 use crate::problem::Problem;
 
@@ -52,8 +53,9 @@ pub(crate) async fn whole(headers: &HeaderMap, body: Body, bytes_max: u64) -> Re
     Ok(held.into())
 }
 
-/// The pieces of a body. One that says that it is too long need not be read to be refused.
+/// The pieces of a body, for which there is time of its own. One that says that it is too long need not be read to be refused.
 fn pieces(headers: &HeaderMap, body: Body, bytes_max: u64) -> Result<Pieces, Problem> {
+    may_take_long();
     let announced = header_text(headers, &CONTENT_LENGTH)?.and_then(|length| length.parse().ok());
     match announced.is_some_and(|bytes: u64| bytes > bytes_max) {
         true => Err(Problem::too_large(bytes_max)),

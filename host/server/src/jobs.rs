@@ -16,12 +16,15 @@ use axum::response::{IntoResponse, Response};
 use floret_model::ResourceKey;
 use floret_pipeline::Progress;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
 pub(crate) use self::answers::{LAST_EVENT_ID, Wants, cancel, events, list, one, stream_turn};
+pub(crate) use self::job::Told;
 use self::job::{Job, Unfinished};
+use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
@@ -112,7 +115,40 @@ impl Jobs {
             return Ok((StatusCode::ACCEPTED, location, Json(job.document(true))).into_response());
         }
         let awaited = Awaited(job);
+        may_take_long();
         awaited.0.ended().await.map(|result| Json(result).into_response())
+    }
+
+    /// Begin some work that no client waits for; answers the id of its job.
+    pub(crate) fn start<T, F>(
+        &self,
+        kind: Kind,
+        subject: String,
+        work: impl FnOnce(Progress) -> F,
+    ) -> Result<String, Problem>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        Ok(self.begin(Wants::Job, kind, subject, work)?.id().to_owned())
+    }
+
+    /// The jobs that are known, newest first, without their results.
+    pub(crate) fn documents(&self) -> Vec<Value> {
+        self.held().jobs.iter().rev().map(|job| job.document(false)).collect()
+    }
+
+    /// A job with its result, and what it told as far as that is kept.
+    pub(crate) fn told(&self, id: &str) -> Result<(Value, Vec<Told>), Problem> {
+        let job = self.find(id)?;
+        Ok((job.document(true), job.since(0).0))
+    }
+
+    /// Have a job end soon; one that has ended stays as it is.
+    pub(crate) fn cancel(&self, id: &str) -> Result<Value, Problem> {
+        let job = self.find(id)?;
+        job.cancel();
+        Ok(job.document(false))
     }
 
     fn find(&self, id: &str) -> Result<Arc<Job>, Problem> {
@@ -166,6 +202,8 @@ pub(crate) enum Kind {
     Corpus,
     Verification,
     Warming,
+    Comparison,
+    Cleanup,
 }
 
 impl Kind {
@@ -191,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    async fn until_ended(job: &Job) -> Result<serde_json::Value, &'static str> {
+    async fn until_ended(job: &Job) -> Result<Value, &'static str> {
         job.ended().await.map_err(|problem| problem.parts().0)
     }
 

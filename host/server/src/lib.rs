@@ -3,10 +3,13 @@
 //!
 //! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
-//! is known of a content that is saved, `plugins` components and bindings, `upkeep` cache and store, `jobs` the long work, `events` what is published,
-//! `health` the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes, `given`
-//! reads what a request says, `listen` has the connections, `patience` ends those that take nothing, `tls` their certificate, `access` asks for tokens, `audit`
-//! keeps what was changed, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
+//! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
+//! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
+//! the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of
+//! errors (RFC 9457), `content` moves bytes, `ranges` says which, `given` reads what a request says, `listen` has the
+//! connections, `patience` ends those that take nothing, `tls` their certificate, `access` asks for tokens, `audit` keeps
+//! what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps
+//! the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
 mod access;
@@ -14,8 +17,10 @@ mod audit;
 mod batches;
 mod builds;
 mod cascades;
+mod console;
 mod content;
 mod events;
+mod fairness;
 mod given;
 mod health;
 mod jobs;
@@ -25,11 +30,14 @@ mod options;
 mod origin;
 mod patience;
 mod plugins;
+mod policies;
 mod problem;
 mod process;
+mod ranges;
 mod records;
 mod search;
 mod supervise;
+mod swaps;
 mod tls;
 mod traces;
 mod upkeep;
@@ -51,6 +59,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, Scope, Token, TokenFile};
+use crate::console::Console;
+use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
 pub use crate::meters::Exposition;
 use crate::meters::Meters;
@@ -60,6 +70,7 @@ use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
 pub use crate::traces::Parenting;
+pub use crate::upkeep::Retention;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
 /// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
@@ -72,19 +83,33 @@ const COUNTS_EVERY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Turn {
     _permit: Arc<OwnedSemaphorePermit>,
+    _place: Option<Arc<Place>>,
+}
+
+impl Turn {
+    /// Keep a place among those of the client for as long.
+    pub(crate) fn keep(&mut self, place: Arc<Place>) {
+        self._place = Some(place);
+    }
 }
 
 /// How a server works.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// When and how it cleans up, if it does.
+    /// When and how it cleans up by itself, if it does.
     pub schedule: Option<Schedule>,
+    /// What it keeps when it is asked to clean up.
+    pub retention: Retention,
     /// How long requests may go on after it is asked to stop.
     pub drain: Duration,
     /// Names by which it may be asked on a loopback address, beside `localhost`, `127.0.0.1` and `[::1]`.
     pub hosts: Vec<String>,
     /// Who may do what.
     pub access: Arc<Access>,
+    /// Requests that one client may have at work at once: one token, or else one address. At least 1.
+    pub client_requests_max: usize,
+    /// How long a request may take that is no job and moves no content.
+    pub request_timeout: Duration,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
     /// What writes the metrics of the recorder that is installed, if one is.
@@ -135,7 +160,15 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host, &options.access, Arc::clone(&jobs))
+    let console = Console::new(Arc::clone(&options.access), acceptor.is_some());
+    let watching = supervised("watching the cache", PAUSE_MIN, {
+        let (host, console) = (Arc::clone(&host), Arc::clone(&console));
+        move || watch(Arc::clone(&host), Arc::clone(&console))
+    });
+    let app = app(host, &options.access, Arc::clone(&jobs), console)
+        .layer(Extension(Arc::new(options.retention)))
+        .layer(Extension(Clients::new(options.client_requests_max)))
+        .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
         .layer(from_fn_with_state(names, origin::own))
         .layer(from_fn(audit::kept))
         .layer(Extension(options.metrics))
@@ -154,7 +187,7 @@ pub async fn serve(
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, watching, certified); std::future::pending().await } => Ok(()),
     };
     jobs.end().await;
     served
@@ -185,14 +218,19 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
+async fn watch(host: Arc<Floret>, console: Arc<Console>) {
+    console.watch(&host).await;
+}
+
+fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
+    let pages = console::routes(console, host.component_bytes_max());
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
     Router::new()
         .route("/healthz", get(health::lives))
         .route("/readyz", get(health::is_ready))
         .route("/errors/{code}", get(problem::explained))
         .route("/metrics", access.guarding(Scope::Read, get(meters::all)).layer(Extension(Arc::clone(&jobs))))
-        .merge(resources(access).layer(Extension(jobs)).route_layer(bounded))
+        .merge(resources(access).merge(pages).layer(Extension(jobs)).route_layer(bounded))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
@@ -224,15 +262,26 @@ fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
         .route("/v1/overview", read(get(upkeep::overview)))
         .route("/v1/cache", read(get(upkeep::cache)))
         .route("/v1/cache/warmings", administer(post(upkeep::warm)))
+        .route("/v1/cache/invalidations", administer(post(upkeep::invalidate)))
+        .route("/v1/cleanups", administer(post(upkeep::clean_up)))
         .route("/v1/verifications", administer(post(upkeep::verify)))
         .route("/v1/jobs", read(get(jobs::list)))
         .route("/v1/jobs/{id}", read(get(jobs::one)).merge(write(delete(jobs::cancel))))
         .route("/v1/jobs/{id}/events", read(get(jobs::events)))
-        .route("/v1/plugins", read(get(plugins::list)))
-        .route("/v1/plugins/{name}", read(get(plugins::inspect)).merge(plug(put(plugins::install))))
+        .route("/v1/plugins", read(get(plugins::list)).merge(plug(post(swaps::install))))
+        .route(
+            "/v1/plugins/{name}",
+            read(get(plugins::inspect)).merge(plug(put(swaps::install_as).delete(swaps::remove))),
+        )
+        .route("/v1/inspections", plug(post(plugins::inspect_given)))
         .route("/v1/bindings", read(get(plugins::bindings)))
-        .route("/v1/bindings/{type}", plug(put(plugins::bind)))
+        .route("/v1/bindings/{type}", plug(put(swaps::bind).delete(swaps::unbind)))
+        .route("/v1/rollbacks", plug(post(swaps::go_back)))
+        .route("/v1/breakers", read(get(plugins::breakers)))
         .route("/v1/breakers/{type}", plug(delete(plugins::reset)))
+        .route("/v1/quarantines", read(get(plugins::quarantines)))
+        .route("/v1/quarantines/{component}", plug(delete(plugins::release)))
+        .route("/v1/policies/comparisons", plug(post(policies::compare)))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.
@@ -240,7 +289,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
     let Ok(permit) = turns.try_acquire_owned() else {
         return Problem::busy(REQUESTS_MAX).into_response();
     };
-    let turn = Turn { _permit: Arc::new(permit) };
+    let turn = Turn { _permit: Arc::new(permit), _place: None };
     request.extensions_mut().insert(turn.clone());
     let response = next.run(request).await;
     // Until here, whatever became of the request's own: while its body is waited for, too.
@@ -249,7 +298,7 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/bindings, /v1/breakers/TYPE, /healthz, /readyz, /metrics or /errors/CODE; a / in an id is written %2F";
+    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/events, /v1/overview, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz, /metrics or /errors/CODE; a / in an id is written %2F";
     Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
 }
 

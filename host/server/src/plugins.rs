@@ -1,4 +1,4 @@
-//! Components and bindings: looked at, installed and swapped while the host runs.
+//! Components and bindings as they are: installed, bound, in quarantine, broken.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,18 +6,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode};
-use axum::response::{IntoResponse, Response};
-use floret_model::Version;
-use floret_pipeline::{Binding, Breaker, Floret, Inspected, InstallRequest, Saved, VersionEntry};
-use serde::Serialize;
-use serde_json::json;
+use axum::http::HeaderMap;
+use floret_pipeline::{BindingDocument, Breaker, Floret, Inspected, Quarantine, Users, VersionEntry};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::content::whole;
-use crate::given::{Parameters, Part, Posted, header_text};
-use crate::options::decoded;
+use crate::given::{Parameters, Part};
 use crate::problem::Problem;
-use crate::versions::{Nothing, document};
+use crate::versions::Nothing;
 
 /// The components that are installed, by name.
 pub(crate) async fn list(
@@ -27,69 +24,60 @@ pub(crate) async fn list(
     Ok(Json(host.plugins().await?.iter().map(|version| VersionEntry::of(version)).collect()))
 }
 
-/// What an installed component needs and offers.
+/// An installed component.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Installed {
+    #[serde(flatten)]
+    inspected: Inspected,
+    /// Who uses it.
+    users: Users,
+}
+
+/// What an installed component needs and offers, and who uses it.
 pub(crate) async fn inspect(
     State(host): State<Arc<Floret>>,
     Part(name): Part,
     _: Parameters<Nothing>,
-) -> Result<Json<Inspected>, Problem> {
+) -> Result<Json<Installed>, Problem> {
     let component = host.plugin_bytes(&name).await?;
-    Ok(Json(host.plugin_inspect(component).await?))
+    let users = host.plugin_users(&name).await?;
+    Ok(Json(Installed { inspected: host.plugin_inspect(component).await?, users }))
 }
 
-/// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
-const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
-
-/// Install the body, a component, under a name: 201 with what was saved, or 200 where it is what is installed.
-pub(crate) async fn install(
+/// What a component in the body needs and offers; it is not installed.
+pub(crate) async fn inspect_given(
     State(host): State<Arc<Floret>>,
-    Part(name): Part,
     _: Parameters<Nothing>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Problem> {
-    let signature = header_text(&headers, &SIGNATURE)?.map(|text| {
-        let expected = || Problem::invalid(format!("the header {SIGNATURE}: expected percent-encoded UTF-8"));
-        decoded(text).ok_or_else(expected)
-    });
-    let signature = signature.transpose()?;
-    let bytes = whole(&headers, body, host.component_bytes_max()).await?;
-    let request = InstallRequest { name: Some(name), bytes, signature, ..InstallRequest::default() };
-    swapped(&host, host.plugin_install_from(request).await?).await
-}
-
-/// A binding as it stands.
-#[derive(Serialize)]
-pub(crate) struct Bound {
-    #[serde(flatten)]
-    binding: Binding,
-    seq: floret_model::Seq,
-    /// The breaker of its component, if it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    breaker: Option<Breaker>,
+) -> Result<Json<Inspected>, Problem> {
+    let component = whole(&headers, body, host.component_bytes_max()).await?;
+    Ok(Json(host.plugin_inspect(component).await?))
 }
 
 /// What is bound, by type.
 pub(crate) async fn bindings(
     State(host): State<Arc<Floret>>,
     _: Parameters<Nothing>,
-) -> Result<Json<BTreeMap<String, Bound>>, Problem> {
-    let mut breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
-    let bindings = host.bindings().await?.into_iter().map(|(id, binding, version)| {
-        let breaker = breakers.remove(&id);
-        (id, Bound { binding, seq: version.seq, breaker })
-    });
-    Ok(Json(bindings.collect()))
+) -> Result<Json<BTreeMap<String, BindingDocument>>, Problem> {
+    Ok(Json(host.binding_documents().await?))
 }
 
-/// Bind a component: 201 with what was saved, or 200 where it is so bound. Calls under way end on the one before.
-pub(crate) async fn bind(
+/// The breakers that are open, by what is bound.
+pub(crate) async fn breakers(
     State(host): State<Arc<Floret>>,
-    Part(id): Part,
     _: Parameters<Nothing>,
-    Posted(binding): Posted<Binding>,
-) -> Result<Response, Problem> {
-    swapped(&host, host.plugin_bind(&id, binding).await?).await
+) -> Result<Json<BTreeMap<String, Breaker>>, Problem> {
+    Ok(Json(host.open_breakers().await?.into_iter().collect()))
+}
+
+/// A breaker that was closed.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Closed {
+    /// What is bound.
+    binding: String,
+    /// Whether it was open.
+    was_open: bool,
 }
 
 /// Close the breaker of what is bound.
@@ -97,19 +85,33 @@ pub(crate) async fn reset(
     State(host): State<Arc<Floret>>,
     Part(id): Part,
     _: Parameters<Nothing>,
-) -> Result<StatusCode, Problem> {
-    host.reset_breaker(&id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<Closed>, Problem> {
+    let was_open = host.reset_breaker(&id).await?;
+    Ok(Json(Closed { binding: id, was_open }))
 }
 
-/// What was saved, and how much is to be rebuilt for it: `POST /v1/cascades` with its key does.
-async fn swapped(host: &Floret, saved: Saved) -> Result<Response, Problem> {
-    let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let version: &Version = &saved.version;
-    let plan = host.plan(std::slice::from_ref(&version.key)).await?;
-    let dependents: Vec<String> = plan.steps.iter().map(|step| step.key.to_string()).collect();
-    let mut document = document(version);
-    document["key"] = json!(version.key.to_string());
-    document["dependents"] = json!(dependents);
-    Ok((status, Json(document)).into_response())
+/// Which quarantines are asked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhichQuarantines {
+    /// Those that were lifted, too.
+    #[serde(default)]
+    all: bool,
+}
+
+/// Components that are not to be used, because what they made could not be made again.
+pub(crate) async fn quarantines(
+    State(host): State<Arc<Floret>>,
+    Parameters(which): Parameters<WhichQuarantines>,
+) -> Result<Json<Vec<Quarantine>>, Problem> {
+    Ok(Json(host.quarantines(which.all).await?))
+}
+
+/// Let a component in quarantine be used again, by its name or its digest; the answer is what was lifted.
+pub(crate) async fn release(
+    State(host): State<Arc<Floret>>,
+    Part(what): Part,
+    _: Parameters<Nothing>,
+) -> Result<Json<Vec<Quarantine>>, Problem> {
+    Ok(Json(host.plugin_release(&what).await?))
 }

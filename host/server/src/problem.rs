@@ -11,20 +11,23 @@ use floret_model::{KeyError, ResourceKey};
 use floret_pipeline::{Classified, Error, Kind};
 use serde_json::{Value, json};
 
-/// After how many seconds who got a 503 may come again.
+/// After how many seconds who got a 429 or 503 may come again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
 /// Where what the codes mean can be read; also what the types of problems begin with.
 pub(crate) const ERRORS: &str = "/errors";
 
 /// Codes of problems that only HTTP has; the others are those of [`floret_pipeline::all_codes`].
-pub const HTTP_CODES: [&str; 7] = [
+pub const HTTP_CODES: [&str; 10] = [
     "cross_site",
     "forbidden",
     "method_not_allowed",
     "misdirected",
     "timed_out",
+    "too_many_requests",
+    "took_too_long",
     "unauthenticated",
+    "unsatisfiable_range",
     "unsupported_media_type",
 ];
 
@@ -47,6 +50,16 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A request that cannot be carried out as it is.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", detail: detail.into() }
@@ -91,6 +104,11 @@ impl Problem {
         Self { status, code, detail: detail.to_owned() }
     }
 
+    pub fn unsatisfiable_range(size_bytes: u64) -> Self {
+        let detail = format!("the range begins behind the end of the content, which has {size_bytes} bytes");
+        Self { status: StatusCode::RANGE_NOT_SATISFIABLE, code: "unsatisfiable_range", detail }
+    }
+
     pub fn silent(after: Duration) -> Self {
         Self::timed_out(format!("no byte of the body came for {} s; send it again", after.as_secs()))
     }
@@ -102,6 +120,21 @@ impl Problem {
 
     fn timed_out(detail: String) -> Self {
         Self { status: StatusCode::REQUEST_TIMEOUT, code: "timed_out", detail }
+    }
+
+    pub fn too_many_requests(requests_max: usize) -> Self {
+        let detail = format!(
+            "{requests_max} requests of this client are at work here, the most at once; send it again when one is answered"
+        );
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: "too_many_requests", detail }
+    }
+
+    pub fn took_too_long(limit: Duration) -> Self {
+        let detail = format!(
+            "it was not done within {:.3} s, and is given up: send it again, or ask for less",
+            limit.as_secs_f64()
+        );
+        Self { status: StatusCode::SERVICE_UNAVAILABLE, code: "took_too_long", detail }
     }
 
     pub fn busy(requests_max: usize) -> Self {
@@ -170,6 +203,7 @@ fn status(Classified { code, kind }: Classified) -> StatusCode {
             | "plugin_contract_mismatch"
             | "plugin_contract_version"
             | "plugin_forbidden_import"
+            | "plugin_invalid_schema"
             | "plugin_no_contract"
             | "plugin_not_a_component"
             | "plugin_several_contracts"
@@ -203,12 +237,13 @@ impl IntoResponse for Problem {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
         let mut response = (self.status, Json(self.document())).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
@@ -250,6 +285,9 @@ mod tests {
             Problem::silent(Duration::ZERO),
             Problem::slow(Duration::ZERO),
             Problem::unsupported_media_type("x"),
+            Problem::unsatisfiable_range(1),
+            Problem::too_many_requests(1),
+            Problem::took_too_long(Duration::ZERO),
         ];
         for problem in own {
             assert!(HTTP_CODES.contains(&problem.code), "{} is not listed", problem.code);

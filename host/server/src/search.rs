@@ -43,11 +43,11 @@ pub(crate) async fn search(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listing {
-    namespace: Option<Namespace>,
+    pub(crate) namespace: Option<Namespace>,
     #[serde(rename = "type")]
-    resource_type: Option<ResourceType>,
-    prefix: Option<String>,
-    after: Option<String>,
+    pub(crate) resource_type: Option<ResourceType>,
+    pub(crate) prefix: Option<String>,
+    pub(crate) after: Option<String>,
     pub(crate) limit: Option<usize>,
 }
 

@@ -1,11 +1,13 @@
-//! Looking after a host: its cache, and whether its store is sound.
+//! Looking after a host: its cache, whether its store is sound, and what is old.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use floret_pipeline::{Floret, Overview, Sampling, VerifyOptions};
+use floret_model::Namespace;
+use floret_pipeline::{Floret, Overview, RetentionPolicy, Sampling, Uncached, Uncaching, VerifyOptions};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +19,8 @@ use crate::versions::Nothing;
 /// Entries that are warmed unless the request says how many, and at most.
 const WARMED: usize = 1_000;
 const WARMED_MAX: usize = 1_000_000;
+/// Globs of one invalidation.
+const PATTERNS_MAX: usize = 100;
 
 /// What the tiers of the cache hold, and how often they hit since the host began.
 pub(crate) async fn cache(State(host): State<Arc<Floret>>, _: Parameters<Nothing>) -> impl IntoResponse {
@@ -88,4 +92,73 @@ async fn verified(host: &Floret, asked: Verification) -> Result<Value, Problem> 
     let is_equal = rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
     let sound = report.is_clean() && is_equal;
     Ok(json!({"sound": sound, "verify": report, "rebuild": rebuilt}))
+}
+
+/// What a server keeps when it is asked to clean up: what is configured for it.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// What stays, unless a component says so.
+    pub policy: RetentionPolicy,
+    /// How long condemned bytes stay, in milliseconds.
+    pub grace_ms: u64,
+}
+
+/// A cleanup that is asked for.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cleanup {
+    /// Only say what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Drop versions that retention does not keep or that have outlived their time, and free their storage.
+pub(crate) async fn clean_up(
+    State(host): State<Arc<Floret>>,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    Extension(retention): Extension<Arc<Retention>>,
+    wants: Wants,
+    _: Parameters<Nothing>,
+    Posted(asked): Posted<Cleanup>,
+) -> Result<Response, Problem> {
+    let work =
+        |_| async move { Ok(host.cleanup(&retention.policy, retention.grace_ms, asked.dry_run).await?) };
+    jobs.answer(wants, Kind::Cleanup, "the store".to_owned(), work).await
+}
+
+/// Of what cached copies are dropped: exactly one of the members.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Invalidation {
+    /// Globs of whole names, e.g. `literature/lincoln-*`.
+    patterns: Option<Vec<String>>,
+    /// A whole namespace.
+    namespace: Option<Namespace>,
+    /// Everything.
+    #[serde(default)]
+    all: bool,
+}
+
+impl Invalidation {
+    fn checked(self) -> Result<Uncaching, Problem> {
+        match (self.patterns, self.namespace, self.all) {
+            (Some(patterns), None, false) if (1..=PATTERNS_MAX).contains(&patterns.len()) => {
+                Ok(Uncaching::Matching(patterns))
+            }
+            (None, Some(namespace), false) => Ok(Uncaching::Namespace(namespace)),
+            (None, None, true) => Ok(Uncaching::All),
+            _ => Err(Problem::invalid(format!(
+                "expected exactly one of `patterns` (1 to {PATTERNS_MAX}), `namespace` and `\"all\": true`"
+            ))),
+        }
+    }
+}
+
+/// Drop cached copies.
+pub(crate) async fn invalidate(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+    Posted(asked): Posted<Invalidation>,
+) -> Result<Json<Uncached>, Problem> {
+    Ok(Json(host.uncache_all(&asked.checked()?).await?))
 }

@@ -1,26 +1,31 @@
 //! Saving and reading versions.
 
+use std::io::Read;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use floret_model::{CascadeReport, ResourceKey, Seq, Version};
 use floret_pipeline::{
-    Error, Floret, Freshness, IfLatest, LARGE_BYTES, Progress, SaveRequest, Saved, Selector, VersionDocument,
-    VersionEntry,
+    Error, Floret, Freshness, IfLatest, LARGE_BYTES, Progress, SaveRequest, Saved, Selector, Spooled,
+    VersionDocument, VersionEntry,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Turn;
 use crate::content::{body_of, taken};
+use crate::fairness::may_take_long;
 use crate::given::{Condition, Named, Parameters, condition, header_text, is_known, limit, selector};
 use crate::options;
 use crate::problem::Problem;
+use crate::ranges::{self, Asked, Part};
 
 /// Contents of this length and above are read into a file.
 const LARGE: u64 = LARGE_BYTES + 1;
@@ -147,7 +152,7 @@ impl Which {
     }
 }
 
-/// The bytes of a version, with its digest as entity tag.
+/// The bytes of a version, or a range of them, with its digest as entity tag.
 pub(crate) async fn get(
     State(host): State<Arc<Floret>>,
     Named(key): Named,
@@ -173,12 +178,43 @@ pub(crate) async fn get(
     // Whoever saved it said what it is; a browser is not to guess otherwise.
     let what = [(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))];
     let size_bytes = version.content_location.size_bytes;
+    let part = match ranges::asked(&headers, &tag, size_bytes) {
+        _ if method == Method::HEAD => None,
+        Asked::Whole => None,
+        Asked::Part(part) => Some(part),
+        Asked::Outside => return Ok(ranges::outside(size_bytes)),
+    };
     let body = match size_bytes {
         _ if method == Method::HEAD => Body::empty(),
-        LARGE.. => body_of(host.export(&version).await?.reader(), turn),
-        _ => host.read(found).await?.content.clone().into(),
+        LARGE.. => {
+            may_take_long();
+            sent(&host.export(&version).await?, part, turn)
+        }
+        _ => cut(&host.read(found).await?.content, part).into(),
     };
-    Ok((about, what, [(CONTENT_LENGTH, HeaderValue::from(size_bytes))], body).into_response())
+    let how = [
+        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
+        (CONTENT_LENGTH, HeaderValue::from(part.map_or(size_bytes, Part::len))),
+    ];
+    let answer = (about, what, how);
+    Ok(match part {
+        None => (answer, body).into_response(),
+        Some(part) => (StatusCode::PARTIAL_CONTENT, answer, [part.content_range()], body).into_response(),
+    })
+}
+
+/// A large content, or a part of it, as it is read from its file.
+fn sent(content: &Spooled, part: Option<Part>, turn: Turn) -> Body {
+    match part {
+        None => body_of(content.reader(), turn),
+        Some(part) => body_of(content.reader_from(part.first).take(part.len()), turn),
+    }
+}
+
+/// A content in memory, or a part of it.
+fn cut(content: &Bytes, part: Option<Part>) -> Bytes {
+    let place = |at: u64| usize::try_from(at).expect("a content in memory has so many bytes");
+    part.map_or_else(|| content.clone(), |part| content.slice(place(part.first)..=place(part.last)))
 }
 
 /// All that is known of a version beside its bytes.

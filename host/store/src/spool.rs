@@ -41,7 +41,12 @@ impl Spooled {
 
     /// The bytes from their beginning on. Readers do not disturb each other.
     pub fn reader(&self) -> SpoolReader {
-        SpoolReader { file: Arc::clone(&self.file), offset: 0 }
+        self.reader_from(0)
+    }
+
+    /// The bytes from one of them on; none if it is behind the last.
+    pub fn reader_from(&self, offset: u64) -> SpoolReader {
+        SpoolReader { file: Arc::clone(&self.file), offset }
     }
 
     /// The first bytes, at most `length`. Reads where it is called: for a few.
@@ -69,7 +74,7 @@ pub(crate) fn unreadable(action: &'static str, source: io::Error) -> Error {
     Error::Io { action, path: "the temporary file of a content".into(), source }
 }
 
-/// Reads a [`Spooled`] content from its beginning to its end.
+/// Reads a [`Spooled`] content from its beginning, or a byte of it, to its end.
 #[derive(Debug)]
 pub struct SpoolReader {
     file: Arc<File>,

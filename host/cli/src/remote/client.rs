@@ -122,8 +122,21 @@ impl Client {
     }
 
     pub(super) fn posted(&self, url: &Url, document: &Value) -> RequestBuilder {
+        self.with_json(self.http.post(url.clone()), document)
+    }
+
+    pub(super) fn with_json(&self, request: RequestBuilder, document: &Value) -> RequestBuilder {
         let json = HeaderValue::from_static("application/json");
-        self.http.post(url.clone()).header(CONTENT_TYPE, json).body(document.to_string())
+        request.header(CONTENT_TYPE, json).body(document.to_string())
+    }
+
+    /// What is told of something that is taken away.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(super) async fn delete<T: DeserializeOwned>(&self, url: &Url) -> Result<T> {
+        let answer = self.send(self.http.delete(url.clone())).await?;
+        self.document(answer).await
     }
 
     /// Everything that is recorded of a version.

@@ -198,7 +198,7 @@ fn members(metadata: &Metadata) -> Result<Map<String, Value>> {
 }
 
 /// Percent-encoded but for letters, digits and `-._~`.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -2,17 +2,14 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
-use floret_cache::{CacheStats, DiskState, Invalidated, Pattern};
+use floret_cache::{CacheStats, DiskState};
 use floret_model::Namespace;
-use floret_pipeline::Floret;
-use floret_store::ListQuery;
+use floret_pipeline::{Uncached, Uncaching};
+use serde_json::json;
 
 use crate::given::usage;
-use crate::out::{Cell, Out, Table, Tone, bytes, count, percent};
+use crate::out::{Cell, Table, Tone, bytes, count, percent};
 use crate::run::Context;
-
-/// Resources read at once when a pattern is applied.
-const PAGE: usize = 1_000;
 
 /// Look at the cache, empty it, fill it.
 ///
@@ -112,52 +109,27 @@ pub(crate) fn table(stats: &CacheStats) -> Table {
 }
 
 async fn invalidate(args: Invalidate, context: &mut Context) -> Result<()> {
-    let patterns = args.patterns.iter().map(|pattern| Pattern::glob(pattern));
-    let patterns = patterns.collect::<Result<Vec<Pattern>, _>>()?;
+    let what = match args.namespace {
+        _ if args.all => Uncaching::All,
+        Some(namespace) => Uncaching::Namespace(namespace),
+        None => Uncaching::Matching(args.patterns),
+    };
     context
-        .with_host(async |host, out, _| {
-            let gone = match &args.namespace {
-                _ if args.all => host.cache().invalidate_all().await,
-                Some(namespace) => host.cache().invalidate_namespace(namespace.as_str()).await?,
-                None => matching(host, &patterns).await?,
-            };
-            out.show(&gone, |out| told(out, gone))
+        .with_home(async |home, out, _| {
+            let gone = home.uncache(&what).await?;
+            if gone.resources == Some(0) {
+                return Err(usage(
+                    "no resource has a name that matches; `floret list --all-namespaces` shows the names",
+                ));
+            }
+            let Uncached { memory, disk, .. } = gone;
+            out.show(&json!({"memory": memory, "disk": disk}), |out| {
+                let sentence =
+                    format!("{} entries dropped from memory, {} from disk", count(memory), count(disk));
+                out.fact(&sentence, &[&memory.to_string(), &disk.to_string()])
+            })
         })
         .await
-}
-
-fn told(out: &mut Out, gone: Invalidated) -> Result<()> {
-    let sentence =
-        format!("{} entries dropped from memory, {} from disk", count(gone.memory), count(gone.disk));
-    out.fact(&sentence, &[&gone.memory.to_string(), &gone.disk.to_string()])
-}
-
-/// Every resource whose name one of the patterns matches.
-async fn matching(host: &Floret, patterns: &[Pattern]) -> Result<Invalidated> {
-    let mut gone = Invalidated::default();
-    let mut matched = 0_u64;
-    let mut after = None;
-    loop {
-        let query = ListQuery { after: after.take(), limit: PAGE, ..ListQuery::default() };
-        // The catalog, not the host: what has outlived its time may still be cached.
-        let page = host.catalog().list(&query).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.key.clone());
-        for version in &page {
-            let name = version.key.to_string();
-            if patterns.iter().any(|pattern| pattern.matches(name.as_bytes())) {
-                matched += 1;
-                let dropped = host.uncache(&version.key).await?;
-                gone = Invalidated { memory: gone.memory + dropped.memory, disk: gone.disk + dropped.disk };
-            }
-        }
-    }
-    if matched == 0 {
-        return Err(usage(
-            "no resource has a name that matches; `floret list --all-namespaces` shows the names",
-        ));
-    }
-    Ok(gone)
 }
 
 async fn warm(args: Warm, context: &mut Context) -> Result<()> {

@@ -11,7 +11,8 @@ use crate::run::Context;
 ///
 /// The latest versions, tagged ones and those that a kept version was made from always stay. Dropped bytes are condemned
 /// first, and freed by a cleanup after the grace period (`cleanup.grace`). How many versions stay is set by
-/// `cleanup.keep.TYPE` in the configuration, unless a component is bound to `retention`: then that says which.
+/// `cleanup.keep.TYPE` in the configuration (with --server in the server's), unless a component is bound to `retention`: then
+/// that says which.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Only say what would be done.
@@ -22,9 +23,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     let (policy, grace_ms) = context.settings.config.retention();
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let bar = bars.bar(None, "cleaning up");
-            let report = host.cleanup(&policy, grace_ms, args.dry_run).await;
+            let report = home.cleanup(&policy, grace_ms, args.dry_run).await;
             bar.finish_and_clear();
             let report = report?;
             out.show(&report, |out| tell(out, &report))

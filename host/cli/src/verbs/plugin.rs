@@ -40,6 +40,13 @@ pub(crate) enum Verb {
     Test(test::Args),
 }
 
+impl Verb {
+    /// Whether it is about components of a home, and not about a project.
+    pub(crate) fn is_of_a_home(&self) -> bool {
+        !matches!(self, Self::New(_) | Self::Build(_) | Self::Test(_))
+    }
+}
+
 pub(crate) async fn run(verb: Verb, context: &mut Context) -> Result<()> {
     match verb {
         Verb::Install(args) => install::run(args, context).await,

@@ -1,7 +1,5 @@
 //! Looking at policies.
 
-mod picture;
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -24,7 +22,8 @@ pub(crate) enum Verb {
 /// Let two compression policies decide anew about the latest decisions, and measure what contents would take under each.
 ///
 /// Every content is read, encoded as each policy says and decoded again. Nothing is changed, and nothing is installed.
-/// Times are those of one thread, while other contents are measured on the other processors.
+/// Times are those of one thread, while other contents are measured on the other processors. With --server both are components
+/// that are installed there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   floret policy compare policy-default policy-archive
@@ -68,14 +67,14 @@ async fn compare(args: Compare, context: &mut Context) -> Result<()> {
         resource_type: args.resource_type,
     };
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let bar = bars.bar(Some(0), "measuring");
             let drawn = bar.clone();
             let progress = move |done, of| {
                 drawn.set_length(of);
                 drawn.set_position(done);
             };
-            let comparison = host.policy_compare(&replay, &progress).await;
+            let comparison = home.policy_compare(&replay, &progress).await;
             bar.finish_and_clear();
             let comparison = comparison?;
             if let Some(file) = &args.svg {
@@ -97,7 +96,7 @@ fn contender(what: &str, set: Vec<(String, Value)>) -> Result<Contender> {
 
 fn draw(comparison: &PolicyComparison, file: &Path) -> Result<()> {
     let failed = |source| anyhow!(Failure::File { action: "write", name: given::name(file), source });
-    std::fs::write(file, picture::svg(comparison)).map_err(failed)
+    std::fs::write(file, floret_show::svg(comparison)).map_err(failed)
 }
 
 fn tell(out: &mut Out, comparison: &PolicyComparison, svg: Option<&Path>) -> Result<()> {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use floret_server::{Access, ServeOptions, Tls};
+use floret_server::{Access, Retention, ServeOptions, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +43,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         )));
     }
     let config = &context.settings.config;
+    config.serve.check()?;
     let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(
@@ -53,11 +54,15 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     };
     let recorder = Recorder::install()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
+    let (policy, grace_ms) = config.retention();
     let options = ServeOptions {
         schedule: config.schedule(),
+        retention: Retention { policy, grace_ms },
         drain: DRAIN,
         hosts: config.serve.hosts.clone(),
         access,
+        client_requests_max: config.serve.client_requests_max,
+        request_timeout: config.serve.request_timeout.0,
         tls,
         metrics: Some(recorder.exposition()),
         parenting: context.traces.as_ref().map(|_| Traces::parenting()),

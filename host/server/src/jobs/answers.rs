@@ -48,7 +48,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Wants {
 
 /// The jobs that are known, newest first, without their results.
 pub(crate) async fn list(Extension(jobs): Extension<Arc<Jobs>>, _: Parameters<Nothing>) -> Json<Vec<Value>> {
-    Json(jobs.held().jobs.iter().rev().map(|job| job.document(false)).collect())
+    Json(jobs.documents())
 }
 
 /// A job, with its result or its problem when it has ended.
@@ -66,9 +66,7 @@ pub(crate) async fn cancel(
     Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let job = jobs.find(&id)?;
-    job.cancel();
-    Ok((StatusCode::ACCEPTED, Json(job.document(false))))
+    Ok((StatusCode::ACCEPTED, Json(jobs.cancel(&id)?)))
 }
 
 /// What a job tells, from the beginning or behind `last-event-id`, until it has ended.

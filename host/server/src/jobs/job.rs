@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use floret_pipeline::{Error, Event, Progress};
 use serde_json::{Value, json};
@@ -16,9 +17,11 @@ const EVENTS_MAX: usize = 5_000;
 
 /// Something that a job told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// 1, 2, 3 …
     pub id: u64,
+    /// How long after the job began, in milliseconds.
+    pub at_ms: u64,
     pub name: &'static str,
     pub data: Value,
 }
@@ -29,6 +32,7 @@ pub(super) struct Job {
     kind: Kind,
     subject: String,
     began: jiff::Timestamp,
+    clock: Instant,
     progress: Progress,
     state: Mutex<State>,
     /// Told whenever there is more.
@@ -66,6 +70,7 @@ impl Job {
                 kind,
                 subject,
                 began: jiff::Timestamp::now(),
+                clock: Instant::now(),
                 progress,
                 state: Mutex::default(),
                 news: watch::channel(()).0,
@@ -94,6 +99,10 @@ impl Job {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -130,7 +139,7 @@ impl Job {
             Event::Published => ("published", json!({})),
             _ => return,
         };
-        state.push(name, data);
+        state.push(self.at_ms(), name, data);
         drop(state);
         self.news.send_replace(());
     }
@@ -142,7 +151,7 @@ impl Job {
         }
         state.ended = Some(Ended { at: jiff::Timestamp::now(), result });
         let document = self.described(&state, false);
-        state.push("ended", document);
+        state.push(self.at_ms(), "ended", document);
         drop(state);
         self.news.send_replace(());
     }
@@ -204,12 +213,12 @@ impl Job {
 }
 
 impl State {
-    fn push(&mut self, name: &'static str, data: Value) {
+    fn push(&mut self, at_ms: u64, name: &'static str, data: Value) {
         self.last_id += 1;
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(Told { id: self.last_id, name, data });
+        self.events.push_back(Told { id: self.last_id, at_ms, name, data });
     }
 }
 

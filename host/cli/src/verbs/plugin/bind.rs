@@ -40,18 +40,14 @@ pub(crate) struct Bind {
 pub(super) async fn run(args: Bind, context: &mut Context) -> Result<()> {
     let config = given::config(args.set_file.as_deref(), &args.set)?;
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let limits = limits(&args.limits);
             let binding = Binding { limits, ..Binding::configured(args.component.clone(), config) };
             if args.swap.plan {
-                let key = host.plugin_check_binding(&args.id, &binding).await?;
-                let bound = host.bindings().await?;
-                let is_new = !bound.iter().any(|(id, it, _)| *id == args.id && *it == binding);
-                let what = format!("{} bound to {}", args.component, args.id);
-                return plan(host, &key, &what, is_new, out).await;
+                return plan(&home.foresee_bind(&args.id, &binding).await?, out);
             }
-            let saved = host.plugin_bind(&args.id, binding).await?;
-            tell(host, &saved, args.swap, out, bars).await
+            let saved = home.plugin_bind(&args.id, binding).await?;
+            tell(home, &saved, args.swap, out, bars).await
         })
         .await
 }

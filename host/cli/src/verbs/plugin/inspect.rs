@@ -1,5 +1,5 @@
 use anyhow::Result;
-use floret_pipeline::{Inspected, Users};
+use floret_pipeline::{Inspected, LimitInForce, LimitSource, Users};
 use serde_json::{Value, json};
 
 use crate::out::{Cell, Out, Table, Tone, bytes, plural};
@@ -30,18 +30,17 @@ pub(super) async fn run(args: Inspect, context: &mut Context) -> Result<()> {
         }
     };
     context
-        .with_host(async |host, out, bars| {
-            let (component, users) = match (fetched, &name) {
-                (Some(fetched), _) => (fetched.bytes, None),
+        .with_home(async |home, out, bars| {
+            let bar = bars.bar(None, "compiling");
+            let inspected = match (fetched, &name) {
+                (Some(fetched), _) => home.plugin_inspect(fetched.bytes).await.map(|it| (it, None)),
                 (None, name) => {
                     let name = name.as_deref().unwrap_or_default();
-                    (host.plugin_bytes(name).await?, Some(host.plugin_users(name).await?))
+                    home.plugin_inspect_installed(name).await.map(|(it, users)| (it, Some(users)))
                 }
             };
-            let bar = bars.bar(None, "compiling");
-            let inspected = host.plugin_inspect(component).await;
             bar.finish_and_clear();
-            let inspected = inspected?;
+            let (inspected, users) = inspected?;
             let mut document = serde_json::to_value(&inspected)?;
             document["users"] = json!(users);
             out.show(&document, |out| show(out, &inspected, users.as_ref()))
@@ -83,12 +82,30 @@ fn show(out: &mut Out, component: &Inspected, users: Option<&Users>) -> Result<(
     add("limits", limits.join(", "));
     if let Some(users) = users {
         add("bound to", users.bindings.join(", "));
+        for (id, limits) in &users.limits {
+            let limits: Vec<String> = limits.iter().map(|(name, limit)| in_force(name, limit)).collect();
+            add(&format!("limits of {id}"), limits.join(", "));
+        }
         let built = users.latest_versions.iter().map(|(name, built)| format!("{built} {name}"));
         let of_types = built.collect::<Vec<_>>().join(", ");
         let count = plural(users.latest_versions_count(), "latest version");
         add("built", if of_types.is_empty() { count } else { format!("{count}: {of_types}") });
     }
     out.table(&table)?;
+    configuration(out, component)
+}
+
+/// A limit of a binding; one that is the host's is marked.
+fn in_force(name: &str, limit: &LimitInForce) -> String {
+    let mark = match limit.set_by {
+        LimitSource::Binding => "",
+        LimitSource::Host => " (host)",
+    };
+    format!("{name} {}{mark}", limit.value)
+}
+
+/// What can be configured.
+fn configuration(out: &mut Out, component: &Inspected) -> Result<()> {
     let properties = component.config_schema.get("properties").and_then(Value::as_object);
     let mut table = Table::new(&["configuration", "type", "default", "meaning"]);
     for (name, property) in properties.into_iter().flatten() {

@@ -38,10 +38,11 @@ pub(crate) struct Install {
 
 pub(super) async fn run(args: Install, context: &mut Context) -> Result<()> {
     let config = &context.settings.config;
-    // Nobody needs a signature that nothing is held against, unless it was named.
-    let signature = match config.plugins.trusted_keys.is_empty() && args.signature.is_none() {
-        true => None,
-        false => args.source.signature(args.signature.as_deref())?,
+    // Nobody needs a signature that nothing is held against, unless it was named. What a server holds it against is not known.
+    let is_needed = context.global.remote.is_named() || !config.plugins.trusted_keys.is_empty();
+    let signature = match is_needed || args.signature.is_some() {
+        true => args.source.signature(args.signature.as_deref())?,
+        false => None,
     };
     let bar = context.bars.bar(None, "fetching");
     let fetched = args.source.fetch(&config.plugins, config.limits.component_bytes_max.0).await;
@@ -55,19 +56,16 @@ pub(super) async fn run(args: Install, context: &mut Context) -> Result<()> {
         source: Some(fetched.source),
     };
     context
-        .with_host(async |host, out, bars| {
+        .with_home(async |home, out, bars| {
             let bar = bars.bar(None, "compiling");
             if args.swap.plan {
-                let checked = host.plugin_check(&request).await;
+                let foreseen = home.foresee_install(request).await;
                 bar.finish_and_clear();
-                let checked = checked?;
-                let it = &checked.metadata;
-                let what = format!("{} {}, {}", it.component_name, it.component_version, it.contract);
-                return plan(host, &checked.key, &what, checked.is_new, out).await;
+                return plan(&foreseen?, out);
             }
-            let saved = host.plugin_install_from(request).await;
+            let saved = home.plugin_install(request).await;
             bar.finish_and_clear();
-            tell(host, &saved?, args.swap, out, bars).await
+            tell(home, &saved?, args.swap, out, bars).await
         })
         .await
 }

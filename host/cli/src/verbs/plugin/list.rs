@@ -2,11 +2,11 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use floret_model::{PluginMetadata, TypedMetadata, Version};
-use floret_pipeline::{BindingState, Breaker};
+use floret_pipeline::BindingDocument;
 use serde_json::{Value, json};
 
 use crate::open::built_in_digest;
-use crate::out::{Cell, Table, Tone};
+use crate::out::{Cell, Out, Table, Tone};
 use crate::run::Context;
 
 /// Of the digest of a manifest, as people see it.
@@ -22,43 +22,24 @@ pub(crate) struct List {
 
 pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let plugins = match args.all {
-                true => host.plugins_with_removed().await?,
-                false => host.plugins().await?,
-            };
-            let bindings = host.bindings().await?;
-            let breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
-            let states = host.binding_states().await?;
-            let quarantines = host.quarantines(false).await?;
-            let quarantined = |version: &Version| quarantines.iter().find(|one| one.digest == version.data_hash);
-            let state = |id: &str| states.iter().find(|state| state.id == id);
+        .with_home(async |home, out, _| {
+            let plugins = home.plugins(args.all).await?;
+            let bindings = home.bindings().await?;
+            let quarantines = home.quarantines().await?;
+            let quarantined =
+                |version: &Version| quarantines.iter().find(|one| one.digest == version.data_hash);
             let document: Vec<Value> = plugins
                 .iter()
                 .map(|version| {
                     let name = version.key.resource_id.as_str();
-                    let bound = bindings.iter().filter(|(_, binding, _)| binding.component == name);
-                    let bound = bound.map(|(id, binding, _)| {
-                        let in_use = state(id).and_then(|state| state.component.as_ref());
-                        let problem = state(id).and_then(|state| state.problem.as_ref());
-                        let mut shown =
-                            json!({"type": id, "config": binding.config, "in_use": in_use, "problem": problem});
-                        if !binding.limits.is_empty() {
-                            shown["limits"] = json!(binding.limits);
-                        }
-                        if let Some(breaker) = breakers.get(id) {
-                            shown["breaker"] = json!(breaker);
-                        }
-                        shown
-                    });
-                    let bound: Vec<Value> = bound.collect();
+                    let bound = bindings_of(&bindings, name);
                     json!({
                         "name": name,
                         "seq": version.seq,
                         "data_hash": version.data_hash,
                         "size_bytes": version.content_location.size_bytes,
                         "metadata": version.metadata.typed,
-                        "bindings": bound,
+                        "bindings": bound.map(document_of).collect::<Vec<_>>(),
                         "quarantine": quarantined(version),
                     })
                 })
@@ -69,10 +50,13 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                 for version in &plugins {
                     let TypedMetadata::Plugin(plugin) = &version.metadata.typed else { continue };
                     let name = version.key.resource_id.as_str();
-                    let bound = bindings.iter().filter(|(_, binding, _)| binding.component == name);
-                    let bound: Vec<&str> = bound.map(|(id, ..)| id.as_str()).collect();
+                    let bound: Vec<&str> = bindings_of(&bindings, name).map(|(id, _)| id.as_str()).collect();
                     table.row(vec![
-                        Cell::text(name).tone(if quarantined(version).is_some() { Tone::Bad } else { Tone::Name }),
+                        Cell::text(name).tone(if quarantined(version).is_some() {
+                            Tone::Bad
+                        } else {
+                            Tone::Name
+                        }),
                         Cell::either(format!("@{}", version.seq), version.seq),
                         Cell::text(&plugin.component_version),
                         Cell::text(&plugin.contract),
@@ -81,32 +65,59 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                         match (quarantined(version), &bound[..]) {
                             (Some(_), _) => Cell::text("quarantined").tone(Tone::Bad),
                             (None, []) => Cell::none(),
-                            (None, bound) => Cell::text(bound.join(", ")),
+                            (None, ids) => Cell::text(ids.join(", ")),
                         },
                     ]);
                 }
                 out.table(&table)
             })?;
-            for BindingState { id, component, problem, .. } in &states {
-                let Some(problem) = problem else { continue };
-                let instead = match component {
-                    Some(used) => format!("{used} is used instead; `floret plugin rollback` makes that the newest"),
-                    None => "nothing can be built for it".to_owned(),
-                };
-                out.note(&format!("{id}: {problem}; {instead}"));
-            }
+            note(out, &bindings);
             for one in &quarantines {
                 out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
-            }
-            for (id, breaker) in &breakers {
-                out.note(&format!(
-                    "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
-                    breaker.failures, breaker.last_error,
-                ));
             }
             Ok(())
         })
         .await
+}
+
+fn bindings_of<'a>(
+    bindings: &'a BTreeMap<String, BindingDocument>,
+    component: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a BindingDocument)> {
+    bindings.iter().filter(move |(_, bound)| bound.component.as_deref() == Some(component))
+}
+
+/// Say what is not as it should be.
+fn note(out: &Out, bindings: &BTreeMap<String, BindingDocument>) {
+    for (id, bound) in bindings {
+        if let Some(problem) = &bound.problem {
+            let instead = match &bound.in_use {
+                Some(used) => {
+                    format!("{used} is used instead; `floret plugin rollback` makes that the newest")
+                }
+                None => "nothing can be built for it".to_owned(),
+            };
+            out.note(&format!("{id}: {problem}; {instead}"));
+        }
+        if let Some(breaker) = &bound.breaker {
+            out.note(&format!(
+                "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
+                breaker.failures, breaker.last_error,
+            ));
+        }
+    }
+}
+
+fn document_of((id, bound): (&String, &BindingDocument)) -> Value {
+    let mut shown =
+        json!({"type": id, "config": bound.config, "in_use": bound.in_use, "problem": bound.problem});
+    if !bound.limits.is_empty() {
+        shown["limits"] = json!(bound.limits);
+    }
+    if let Some(breaker) = &bound.breaker {
+        shown["breaker"] = json!(breaker);
+    }
+    shown
 }
 
 /// Where a component is from.

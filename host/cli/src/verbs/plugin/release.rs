@@ -15,8 +15,8 @@ pub(crate) struct Args {
 
 pub(super) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let released = host.plugin_release(&args.what).await?;
+        .with_home(async |home, out, _| {
+            let released = home.plugin_release(&args.what).await?;
             out.show(&released, |out| {
                 for one in &released {
                     let (plugin, digest) = (one.plugin.to_string(), one.digest.to_string());

@@ -17,8 +17,8 @@ pub(crate) struct Remove {
 
 pub(super) async fn run(args: Remove, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let saved = host.plugin_remove(&args.name).await?;
+        .with_home(async |home, out, _| {
+            let saved = home.plugin_remove(&args.name).await?;
             removed(&saved, "removed", out)
         })
         .await

@@ -14,8 +14,8 @@ pub(crate) struct Reset {
 
 pub(super) async fn run(args: Reset, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let was_open = host.reset_breaker(&args.id).await?;
+        .with_home(async |home, out, _| {
+            let was_open = home.reset_breaker(&args.id).await?;
             let (word, tone) = if was_open { ("closed", Tone::Good) } else { ("unchanged", Tone::Faint) };
             let sentence = format!("{} the breaker of {}", out.paint(tone, word), args.id);
             out.fact(&sentence, &[word, &args.id])?;

@@ -23,19 +23,14 @@ pub(crate) struct Rollback {
 pub(super) async fn run(args: Rollback, context: &mut Context) -> Result<()> {
     let to = args.to.map(Seq);
     context
-        .with_host(async |host, out, bars| {
-            let key = host.plugin_named(&args.name).await?;
+        .with_home(async |home, out, bars| {
             if args.swap.plan {
-                let target = host.plugin_rollback_target(&key, to).await?;
-                let newest = host.log(&key, None, 1).await?;
-                let is_new = newest.iter().any(|newest| newest.data_hash != target.data_hash);
-                let what = format!("the content of {}", target.reference());
-                return plan(host, &key, &what, is_new, out).await;
+                return plan(&home.foresee_rollback(&args.name, to).await?, out);
             }
             let bar = bars.bar(None, "compiling");
-            let saved = host.plugin_rollback(&key, to).await;
+            let saved = home.plugin_rollback(&args.name, to).await;
             bar.finish_and_clear();
-            tell(host, &saved?, args.swap, out, bars).await
+            tell(home, &saved?, args.swap, out, bars).await
         })
         .await
 }

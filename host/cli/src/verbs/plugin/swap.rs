@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use floret_model::{CascadeReport, ResourceKey, ResourceType, TypedMetadata};
-use floret_pipeline::{Floret, Saved};
+use floret_pipeline::Saved;
 use serde_json::json;
 
 use crate::out::{Out, Tone, plural};
+use crate::remote::{Foreseen, Home};
 use crate::report;
 use crate::work::Bars;
 
@@ -21,33 +22,27 @@ pub(super) struct Swap {
 }
 
 /// What would be saved, and what would be rebuilt for it.
-pub(super) async fn plan(
-    host: &Floret,
-    key: &ResourceKey,
-    what: &str,
-    is_new: bool,
-    out: &mut Out,
-) -> Result<()> {
-    let plan = host.plan(std::slice::from_ref(key)).await?;
+pub(super) fn plan(foreseen: &Foreseen, out: &mut Out) -> Result<()> {
+    let Foreseen { key, what, would_change, plan } = foreseen;
     let document = json!({
-        "resource": key.to_string(),
-        "would_change": is_new,
+        "resource": key,
+        "would_change": would_change,
         "plan": plan,
     });
     out.show(&document, |out| {
-        let would = if is_new { "would be saved" } else { "is there already" };
+        let would = if *would_change { "would be saved" } else { "is there already" };
         out.aside(&format!("{key} {would}: {what}"))?;
         if plan.steps.is_empty() {
             return out.aside("nothing depends on it");
         }
-        out.table(&report::plan(&plan))?;
+        out.table(&report::plan(plan))?;
         let steps = plural(plan.steps.len() as u64, "step");
         out.aside(&format!("{steps} would be looked at; nothing was changed"))
     })
 }
 
 /// What was saved, and what is rebuilt for it: at once, or when somebody says so.
-pub(super) async fn tell(host: &Floret, saved: &Saved, swap: Swap, out: &mut Out, bars: Bars) -> Result<()> {
+pub(super) async fn tell(home: Home<'_>, saved: &Saved, swap: Swap, out: &mut Out, bars: Bars) -> Result<()> {
     let version = &saved.version;
     let reference = version.reference().to_string();
     let done = if version.key.resource_type == ResourceType::binding() { "bound" } else { "installed" };
@@ -55,12 +50,12 @@ pub(super) async fn tell(host: &Floret, saved: &Saved, swap: Swap, out: &mut Out
     let sentence = format!("{} {reference}: {}", out.paint(tone, word), what(saved));
     let state = if saved.is_new { "new" } else { "unchanged" };
     out.fact(&sentence, &[state, &reference, &version.data_hash.to_string()])?;
-    warn(host, &version.key, out).await?;
+    warn(home, &version.key, out).await?;
     let key = std::slice::from_ref(&version.key);
-    let plan = host.plan(key).await?;
+    let plan = home.plan(key).await?;
     let report = match swap.hold || plan.steps.is_empty() {
         true => None,
-        false => Some(rebuild(host, &version.key, bars).await?),
+        false => Some(rebuild(home, &version.key, bars).await?),
     };
     let document = json!({
         "resource": version.key.to_string(),
@@ -83,27 +78,24 @@ pub(super) async fn tell(host: &Floret, saved: &Saved, swap: Swap, out: &mut Out
 }
 
 /// Say it where a binding that has to do with this one is not taken into use.
-async fn warn(host: &Floret, key: &ResourceKey, out: &Out) -> Result<()> {
-    let bindings = host.bindings().await?;
-    for state in host.binding_states().await? {
-        let Some(problem) = state.problem else { continue };
-        let component =
-            bindings.iter().find(|(id, ..)| *id == state.id).map(|(_, it, _)| it.component.as_str());
+async fn warn(home: Home<'_>, key: &ResourceKey, out: &Out) -> Result<()> {
+    for (id, bound) in home.bindings().await? {
+        let Some(problem) = bound.problem else { continue };
         let name = key.resource_id.as_str();
-        if state.id == name || component == Some(name) {
-            let instead = state.component.map_or_else(
+        if id == name || bound.component.as_deref() == Some(name) {
+            let instead = bound.in_use.map_or_else(
                 || "nothing can be built for it".to_owned(),
                 |used| format!("{used} goes on for it"),
             );
-            out.note(&format!("{}: {problem}; {instead}", state.id));
+            out.note(&format!("{id}: {problem}; {instead}"));
         }
     }
     Ok(())
 }
 
-async fn rebuild(host: &Floret, key: &ResourceKey, bars: Bars) -> Result<CascadeReport> {
+async fn rebuild(home: Home<'_>, key: &ResourceKey, bars: Bars) -> Result<CascadeReport> {
     let keys = std::slice::from_ref(key);
-    let rebuilt = bars.cascade(async |progress| host.cascade(keys, progress).await).await;
+    let rebuilt = bars.cascade(async |work| home.cascade(keys, work).await).await;
     rebuilt.map_err(|error| {
         let told = format!(
             "{error}; {key} is in use: `floret plugin rollback {key}` goes back, `floret cascade {key}` tries again"

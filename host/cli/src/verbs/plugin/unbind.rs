@@ -16,8 +16,8 @@ pub(crate) struct Unbind {
 
 pub(super) async fn run(args: Unbind, context: &mut Context) -> Result<()> {
     context
-        .with_host(async |host, out, _| {
-            let saved = host.plugin_unbind(&args.id).await?;
+        .with_home(async |home, out, _| {
+            let saved = home.plugin_unbind(&args.id).await?;
             removed(&saved, "unbound", out)
         })
         .await
