@@ -29,7 +29,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Crates of others, and the only ones of ours that may name them outside tests.
-const ONLY_IN: [(&str, &[&str]); 7] = [
+const ONLY_IN: [(&str, &[&str]); 9] = [
     ("wasmtime", &["floret-runtime"]),
     ("mongodb", &["floret-store"]),
     ("fjall", &["floret-cache", "floret-store"]),
@@ -37,6 +37,8 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
     ("object_store", &["floret-store", "floret"]),
     ("axum", &["floret-server"]),
     ("clap", &["floret", "xtask"]),
+    ("metrics-exporter-prometheus", &["floret"]),
+    ("opentelemetry_sdk", &["floret"]),
 ];
 
 /// Direct dependencies of each crate of the workspace, without those of its tests.

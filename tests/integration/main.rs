@@ -52,6 +52,7 @@ mod supply;
 mod swaps;
 mod telemetry;
 mod tidy;
+mod traces;
 mod trees;
 mod versions;
 mod waiting;

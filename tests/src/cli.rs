@@ -151,7 +151,7 @@ pub fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["FLORET_", "AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| text.starts_with(prefix)) {
+        if ["FLORET_", "AWS_", "GOOGLE_", "AZURE_", "OTEL_"].iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(name);
         }
     }

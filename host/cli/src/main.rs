@@ -12,6 +12,7 @@ mod remote;
 mod report;
 mod run;
 mod source;
+mod traces;
 mod verbs;
 mod work;
 

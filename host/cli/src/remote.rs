@@ -21,7 +21,7 @@ use floret_pipeline::{
 use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, is_local};
 pub(crate) use plugins::Foreseen;
 
 use crate::work::Work;

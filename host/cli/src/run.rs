@@ -6,12 +6,15 @@ use anyhow::Result;
 use clap::Parser;
 use clap::error::ErrorKind;
 use floret_pipeline::Floret;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{Cli, Global, Verb};
 use crate::config::{Flags, Settings, load, process_env};
 use crate::failure::{Exit, classify, is_broken_pipe};
 use crate::out::{ColorChoice, Out, print_error};
 use crate::remote::{Client, Home};
+use crate::traces::Traces;
 use crate::verbs::{self, cache};
 use crate::work::Bars;
 
@@ -21,6 +24,8 @@ pub(crate) struct Context {
     pub out: Out,
     pub bars: Bars,
     pub global: Global,
+    /// Where spans go, of a server that has them collected.
+    pub traces: Option<Traces>,
 }
 
 impl Context {
@@ -122,11 +127,19 @@ fn run(cli: Cli) -> Result<()> {
         }
         Err(error) => return Err(error),
     };
-    start_log(&settings.config.log)?;
-    let bars = Bars { quiet: cli.global.quiet || cli.global.json };
-    let mut context = Context { settings, out, bars, global: cli.global };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(dispatch(cli.verb, &mut context))
+    let traces = match &cli.verb {
+        Verb::Serve(_) => Traces::start(&settings.config.serve, runtime.handle())?,
+        _ => None,
+    };
+    start_log(&settings.config.log, traces.as_ref())?;
+    let bars = Bars { quiet: cli.global.quiet || cli.global.json };
+    let mut context = Context { settings, out, bars, global: cli.global, traces };
+    let done = runtime.block_on(dispatch(cli.verb, &mut context));
+    if let Some(traces) = context.traces {
+        traces.end();
+    }
+    done
 }
 
 async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
@@ -158,16 +171,21 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
     }
 }
 
-/// Logs go to standard error, for people as lines.
-fn start_log(filter: &str) -> Result<()> {
+/// Logs go to standard error, for people as lines; spans to who collects them, if somebody does.
+fn start_log(filter: &str, traces: Option<&Traces>) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|error| {
         anyhow::anyhow!(crate::failure::Failure::Configuration(format!(
             "log: {filter:?} is not a filter: {error}"
         )))
     })?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Only a second subscriber would fail, and there is none.
-    let _ = subscriber.try_init();
+    let _ = match traces {
+        None => tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init(),
+        Some(traces) => {
+            let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(filter);
+            tracing_subscriber::registry().with(lines).with(traces.layer()).try_init().map_err(Into::into)
+        }
+    };
     Ok(())
 }
 

@@ -16,6 +16,7 @@ use floret_runtime::Error as Runtime;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, trace_span};
 
 use crate::lease::milliseconds;
 use crate::meters;
@@ -117,7 +118,11 @@ impl Floret {
             });
         }
         let began = Instant::now();
-        let done = call.await;
+        let span = trace_span!(
+            target: "floret::span", "component call", floret.contract = %bound.component.contract(),
+            floret.component.name = %bound.component.label(), floret.component.digest = %bound.component.digest(),
+        );
+        let done = call.instrument(span).await;
         meters::called(kind, &done, began.elapsed());
         match &done {
             Ok(_) => {

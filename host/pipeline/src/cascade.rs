@@ -9,6 +9,7 @@ use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument, trace_span};
 
 use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
@@ -83,7 +84,11 @@ impl Floret {
     /// As [`cascade`](Self::cascade), and those of its saves and builds.
     pub async fn apply(&self, change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
         let began = Instant::now();
-        let ended = self.apply_until_settled(change, progress).await;
+        let span = trace_span!(
+            target: "floret::span", "cascade", floret.roots = change.roots.len() as i64, floret.saves = change.saves.len() as i64,
+            floret.builds = change.builds.len() as i64, floret.additions = change.additions.len() as i64,
+        );
+        let ended = self.apply_until_settled(change, progress).instrument(span).await;
         meters::changed(&ended, began.elapsed());
         ended
     }
@@ -258,7 +263,9 @@ impl Floret {
                     let _turn = self.steps.take(&key.resource_type).await;
                     progress.tell(|| Event::StepStarted { key: key.clone() });
                     let started = Instant::now();
-                    let (derived, seen) = observed(key, progress, self.derive(key, build, &overlay)).await;
+                    let span = trace_span!(target: "floret::span", "step", floret.resource = %key);
+                    let work = self.derive(key, build, &overlay);
+                    let (derived, seen) = observed(key, progress, work).instrument(span).await;
                     (index, derived, milliseconds(started), seen)
                 });
             }

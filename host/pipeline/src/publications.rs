@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use tracing::{Instrument, trace_span};
 
 use crate::Floret;
 
@@ -92,7 +93,10 @@ impl Floret {
     /// Publish, and tell of it.
     pub(crate) async fn publish(&self, publish: Publish) -> Result<Vec<Outcome>, StoreError> {
         let (id, at) = (publish.id.clone(), publish.at);
-        let outcomes = self.catalog.publish(publish).await?;
+        let span = trace_span!(
+            target: "floret::span", "store commit", floret.publish = id, floret.versions = publish.drafts.len() as i64,
+        );
+        let outcomes = self.catalog.publish(publish).instrument(span).await?;
         let appended = outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Appended(version) => Some(version.reference()),
             Outcome::Unchanged(_) => None,

@@ -16,6 +16,7 @@ use futures::future::try_join_all;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
+use tracing::{Instrument, trace_span};
 
 use crate::content::{Held, is_short};
 use crate::meters;
@@ -108,7 +109,8 @@ impl Floret {
 
     pub(crate) async fn save_any(&self, request: SaveRequest) -> Result<Saved, Error> {
         let began = Instant::now();
-        let saved = self.save_one(request).await;
+        let span = trace_span!(target: "floret::span", "save", floret.resource = %request.key);
+        let saved = self.save_one(request).instrument(span).await;
         meters::saved(saved.as_ref().map(std::iter::once).map_err(|_| 1), began.elapsed());
         saved
     }
@@ -132,7 +134,8 @@ impl Floret {
     /// The first that fails, as for [`save`](Self::save); nothing of the batch is visible then.
     pub async fn save_batch(&self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>, Error> {
         let (began, count) = (Instant::now(), requests.len() as u64);
-        let saved = self.save_together(requests).await;
+        let span = trace_span!(target: "floret::span", "save batch", floret.versions = count.cast_signed());
+        let saved = self.save_together(requests).instrument(span).await;
         meters::saved(saved.as_ref().map(|saved| saved.iter()).map_err(|_| count), began.elapsed());
         saved
     }

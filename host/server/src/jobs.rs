@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one, stream_turn};
 use self::job::{Job, Unfinished};
@@ -84,11 +85,12 @@ impl Jobs {
         let job = Job::new(wants, kind, subject);
         let work = work(job.progress());
         let unfinished = Unfinished::of(&job);
-        let handle = held.tasks.spawn(async move {
+        let task = async move {
             let ended = work.await;
             unfinished
                 .end(ended.and_then(|result| serde_json::to_value(result).map_err(Problem::unwritable)));
-        });
+        };
+        let handle = held.tasks.spawn(task.in_current_span());
         job.runs_as(handle);
         held.jobs.push_back(Arc::clone(&job));
         Ok(job)

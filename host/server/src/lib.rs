@@ -6,10 +6,11 @@
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
 //! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
-//! the probes, `meters` and `process` what is counted. `problem` is the one place that makes statuses of errors (RFC
-//! 9457), `content` moves bytes, `ranges` says which, `given`
-//! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
-//! keeps what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
+//! the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of
+//! errors (RFC 9457), `content` moves bytes, `ranges` says which, `given` reads what a request says, `listen` has the
+//! connections, `patience` ends those that take nothing, `tls` their certificate, `access` asks for tokens, `audit` keeps
+//! what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps
+//! the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
 
 mod access;
@@ -29,6 +30,7 @@ mod meters;
 mod openapi;
 mod options;
 mod origin;
+mod patience;
 mod plugins;
 mod policies;
 mod problem;
@@ -40,6 +42,7 @@ mod search;
 mod supervise;
 mod swaps;
 mod tls;
+mod traces;
 mod upkeep;
 mod versions;
 
@@ -69,6 +72,7 @@ pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
+pub use crate::traces::Parenting;
 pub use crate::upkeep::Retention;
 
 /// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
@@ -113,6 +117,8 @@ pub struct ServeOptions {
     pub tls: Option<Arc<Tls>>,
     /// What writes the metrics of the recorder that is installed, if one is.
     pub metrics: Option<Exposition>,
+    /// How a client's span becomes the parent of its request's, if spans are collected.
+    pub parenting: Option<Parenting>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -170,6 +176,10 @@ pub async fn serve(
         .layer(from_fn(audit::kept))
         .layer(Extension(options.metrics))
         .layer(from_fn_with_state(Meters::new(), meters::counted));
+    let app = match options.parenting {
+        Some(parenting) => app.layer(from_fn_with_state(parenting, traces::traced)),
+        None => app,
+    };
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;

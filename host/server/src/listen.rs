@@ -23,6 +23,7 @@ use tower::ServiceExt;
 
 use crate::audit::Peer;
 use crate::meters::CONNECTIONS;
+use crate::patience::Patient;
 
 /// Connections at once; those beyond wait until one ends. An idle one takes a task and what came of its head.
 const CONNECTIONS_MAX: usize = 4096;
@@ -30,6 +31,8 @@ const CONNECTIONS_MAX: usize = 4096;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// A handshake of TLS takes no longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A client that takes nothing of its answer for so long is given up, also one that follows events and never reads them.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest head of a request, and what is read ahead of a body.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// How long nothing is accepted after the system refused, e.g. for want of file descriptors.
@@ -111,6 +114,7 @@ async fn connection(
     let _counted = Counted::one();
     // It is only slower without.
     let _ = stream.set_nodelay(true);
+    let stream = Patient::new(stream, TAKE_TIMEOUT);
     let service = service_fn(move |mut request: Request<Incoming>| {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);

@@ -88,9 +88,12 @@ pub(crate) fn describe() {
 /// Handles of what is counted of requests, by route, then by method and status.
 #[derive(Clone)]
 pub(crate) struct Meters {
-    by_route: Arc<RwLock<HashMap<String, HashMap<(&'static str, u16), Meter>>>>,
+    by_route: Arc<RwLock<HashMap<String, OfRoute>>>,
     in_flight: Gauge,
 }
+
+/// By method and status.
+type OfRoute = HashMap<(&'static str, u16), Meter>;
 
 #[derive(Clone)]
 struct Meter {

@@ -15,6 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
+use tracing::{Instrument, trace_span};
 
 use crate::catalog::{BlobRecord, BlobState, Catalog, Claim};
 use crate::objects::{Objects, explain};
@@ -148,7 +149,10 @@ impl BlobStore {
     /// [`Error::Object`] when the object store fails, [`Error::LeaseLost`] when it was condemned during every try,
     /// [`Error::Invalid`] for a level that the codec does not have, and the catalog's own.
     pub async fn put(&self, bytes: Bytes, digest: Digest, codec: Codec) -> Result<ContentLocation, Error> {
-        self.put_in_turn(Raw::Bytes { raw: bytes, digest, stored: None }, codec).await
+        let span = trace_span!(
+            target: "floret::span", "blob put", floret.content = %digest, floret.raw_bytes = bytes.len() as i64,
+        );
+        self.put_in_turn(Raw::Bytes { raw: bytes, digest, stored: None }, codec).instrument(span).await
     }
 
     /// [`put`](Self::put) for a content that is too large for memory: it is encoded as it is sent. Takes at most
@@ -157,7 +161,11 @@ impl BlobStore {
     /// # Errors
     /// As [`put`](Self::put), and [`Error::Io`] when the temporary file cannot be read.
     pub async fn put_file(&self, content: &Spooled, codec: Codec) -> Result<ContentLocation, Error> {
-        self.put_in_turn(Raw::File(content.clone()), codec).await
+        let span = trace_span!(
+            target: "floret::span", "blob put", floret.content = %content.digest(),
+            floret.raw_bytes = content.size_bytes().cast_signed(),
+        );
+        self.put_in_turn(Raw::File(content.clone()), codec).instrument(span).await
     }
 
     /// Write what a reader holds to a temporary file, and hash it. `what` names the reader in errors.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{Config, Flags, load};
 
 /// Keys that have no default, or one that depends on the machine: a comment in the example.
-const NOT_SET: [&str; 15] = [
+const NOT_SET: [&str; 16] = [
     "data",
     "catalog.url",
     "blobs.url",
@@ -19,6 +19,7 @@ const NOT_SET: [&str; 15] = [
     "serve.tls_cert",
     "serve.tls_key",
     "serve.tokens",
+    "serve.otlp_endpoint",
     "limits.instances_max",
     "limits.searchers_max",
     "limits.parallel_steps_max",

@@ -24,7 +24,7 @@ pub(crate) const DOCUMENTED_ENV: [(&str, &str); 4] = [
 ];
 
 /// Keys whose values are texts, whatever they look like: a key of digits is no number.
-const TEXTS: [&str; 13] = [
+const TEXTS: [&str; 14] = [
     "data",
     "log",
     "catalog.url",
@@ -38,6 +38,7 @@ const TEXTS: [&str; 13] = [
     "serve.tls_cert",
     "serve.tls_key",
     "serve.tokens",
+    "serve.otlp_endpoint",
 ];
 
 /// What the command line says of the configuration.

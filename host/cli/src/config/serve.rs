@@ -25,6 +25,8 @@ pub(crate) struct ServeSection {
     pub tls_cert: Option<PathBuf>,
     /// The key of the first, in PEM.
     pub tls_key: Option<PathBuf>,
+    /// Where traces are sent, e.g. `http://collector:4318`; nowhere unless it or a variable of OpenTelemetry is set.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl Default for ServeSection {
@@ -36,6 +38,7 @@ impl Default for ServeSection {
             request_timeout: Span(Duration::from_secs(120)),
             tls_cert: None,
             tls_key: None,
+            otlp_endpoint: None,
         }
     }
 }

@@ -290,7 +290,8 @@ fn access(token_file: Option<&Path>) -> Result<Option<HeaderValue>> {
     Ok(Some(value))
 }
 
-fn is_local(url: &Url) -> bool {
+/// Whether an address is of this machine, which no proxy reaches.
+pub(crate) fn is_local(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }

@@ -12,6 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::given::usage;
 use crate::recorder::Recorder;
 use crate::run::Context;
+use crate::traces::Traces;
 
 /// Save and read versions over HTTP, follow what other hosts publish, and clean up by the clock.
 ///
@@ -64,6 +65,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         request_timeout: config.serve.request_timeout.0,
         tls,
         metrics: Some(recorder.exposition()),
+        parenting: context.traces.as_ref().map(|_| Traces::parenting()),
     };
     let stop = stop_signal()?;
     tokio::pin!(stop);
