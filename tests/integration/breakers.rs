@@ -161,7 +161,7 @@ async fn a_component_that_loops_leaves_steps_and_turns_to_others() {
     };
     let (started, mut is_started) = tokio::sync::mpsc::unbounded_channel();
     let progress = Progress::new(move |event| {
-        if let Event::StepStarted(key) = event {
+        if let Event::StepStarted { key } = event {
             started.send(key).unwrap();
         }
     });
