@@ -71,7 +71,7 @@ fn long_heads_are_refused() {
 
 #[test]
 fn a_client_that_vanishes_in_an_upload_leaves_nothing() {
-    let cli = Cli::new();
+    let cli = Cli::configured("[serve]\nclient_requests_max = 1000\n");
     let server = Server::start(&cli, &[]);
     let at = "/v1/default/literature/a";
     for _ in 0..100 {

@@ -50,7 +50,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub use crate::access::{Access, Scope, Token, TokenFile};
+pub use crate::access::{Access, NewToken, Scope, Token, TokenFile};
 use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
 use crate::origin::Names;
