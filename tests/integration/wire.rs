@@ -132,6 +132,9 @@ fn certificates_that_cannot_be_used_are_refused() {
         let mut serve = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
         serve.env("FLORET_SERVE__TLS_CERT", cert).env("FLORET_SERVE__TLS_KEY", key);
         floret_tests::cli::run(&mut serve, b"").fails(2, &[word]);
+        let [cert, key] = [cert, key].map(|path| path.to_str().unwrap());
+        let flags = ["serve", "--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key];
+        cli.run(&flags).fails(2, &[word]);
     }
     let mut half = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
     half.env("FLORET_SERVE__TLS_CERT", &cert);
@@ -140,7 +143,8 @@ fn certificates_that_cannot_be_used_are_refused() {
 
 /// A certificate for this machine and its key, in the two files that a server reads.
 fn renew(cli: &Cli) -> (PathBuf, PathBuf, String) {
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let made =
+        rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let text = made.cert.pem();
     let key = cli.file("served.key", made.signing_key.serialize_pem());
     (cli.file("served.crt", &text), key, text)
@@ -150,9 +154,8 @@ fn renew(cli: &Cli) -> (PathBuf, PathBuf, String) {
 fn tls_is_spoken_with_the_certificate_that_is_there_now() {
     let cli = Cli::new();
     let (cert, key, first) = renew(&cli);
-    let mut serve = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
-    serve.env("FLORET_SERVE__TLS_CERT", cert).env("FLORET_SERVE__TLS_KEY", key);
-    let server = Server::spawn(serve);
+    let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
+    let server = Server::start(&cli, &["--tls-cert", cert, "--tls-key", key]);
     let client = Cli::new();
     let url = format!("https://{}", server.address());
     let asked = |authority: &str| {
@@ -161,6 +164,11 @@ fn tls_is_spoken_with_the_certificate_that_is_there_now() {
     };
     asked(&first).ok();
     client.run(&["--server", &url, "list"]).fails(8, &["certificate"]);
+    let health = ["health", server.address(), "--tls-name", "localhost"];
+    client.run(&health).fails(8, &["certificate"]);
+    let vouched = client.file("vouched.pem", &first);
+    client.run(&[&health[..], &["--ca-file", vouched.to_str().unwrap()]].concat()).ok();
+    client.run(&["health", server.address()]).fails(8, &["start `floret serve`"]);
     assert!(!told(&server, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").contains("200 OK"));
     let (_, _, second) = renew(&cli);
     let until = Instant::now() + Duration::from_secs(30);

@@ -2,6 +2,7 @@
 //! [`Home`] say the same of both.
 
 mod client;
+mod events;
 mod long;
 mod plugins;
 mod save;
@@ -21,7 +22,7 @@ use floret_pipeline::{
 use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, certificates};
 pub(crate) use plugins::{Bound, Foreseen};
 
 use crate::work::Work;
