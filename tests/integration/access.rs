@@ -88,6 +88,55 @@ fn two_namespaces() -> Cli {
     cli
 }
 
+/// What is asked of one namespace, SPACE; names have NAME:, which is nothing for `default`.
+const OF_A_NAMESPACE: [(&str, &str, &str); 21] = [
+    ("GET", "/v1/SPACE/literature/a", ""),
+    ("HEAD", "/v1/SPACE/literature/a", ""),
+    ("GET", "/v1/SPACE/literature/a/log", ""),
+    ("GET", "/v1/SPACE/literature/a/record", ""),
+    ("GET", "/v1/SPACE/literature/a/records?limit=1", ""),
+    ("GET", "/v1/SPACE/literature/a/document", ""),
+    ("GET", "/v1/SPACE/trie/a/why", ""),
+    ("GET", "/v1/SPACE/corpus/a/tree", ""),
+    ("PUT", "/v1/SPACE/literature/new", "text"),
+    ("GET", "/v1/resources?namespace=SPACE", ""),
+    ("GET", "/v1/records?namespace=SPACE", ""),
+    ("GET", "/v1/search?index=NAME:trie/a&text=union", ""),
+    ("POST", "/v1/plans", r#"{"keys": ["NAME:literature/a"]}"#),
+    ("POST", "/v1/cascades", r#"{"keys": ["work:literature/a", "NAME:literature/a"]}"#),
+    ("POST", "/v1/builds", r#"{"key": "NAME:trie/a"}"#),
+    ("POST", "/v1/builds", r#"{"key": "work:trie/b", "inputs": ["NAME:corpus/a"]}"#),
+    ("POST", "/v1/builds", r#"{"key": "work:search/b", "parts": ["NAME:trie/a"]}"#),
+    ("POST", "/v1/corpora", r#"{"key": "NAME:corpus/b", "documents": ["work:literature/a"]}"#),
+    ("POST", "/v1/corpora", r#"{"key": "work:corpus/b", "documents": ["NAME:literature/a"]}"#),
+    ("POST", "/v1/corpora/add", r#"{"key": "work:corpus/a", "children": ["NAME:corpus/b"]}"#),
+    ("POST", "/v1/batches", r#"{"key": "NAME:literature/c", "text": "x"}"#),
+];
+
+/// What is asked of other namespaces, or of all of them.
+const OF_OTHERS: [(&str, &str); 20] = [
+    ("GET", "/v1/defaul%74/literature/a"),
+    ("GET", "/v1/plugins/plugin/trie-fst"),
+    ("GET", "/v1/resources"),
+    ("GET", "/v1/records"),
+    ("GET", "/v1/cache"),
+    ("POST", "/v1/cache/warmings"),
+    ("POST", "/v1/cache/invalidations"),
+    ("POST", "/v1/verifications"),
+    ("POST", "/v1/cleanups"),
+    ("POST", "/v1/policies/comparisons"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/plugins"),
+    ("PUT", "/v1/plugins/x"),
+    ("POST", "/v1/inspections"),
+    ("GET", "/v1/bindings"),
+    ("PUT", "/v1/bindings/trie"),
+    ("POST", "/v1/rollbacks"),
+    ("GET", "/v1/breakers"),
+    ("DELETE", "/v1/breakers/trie"),
+    ("GET", "/v1/quarantines"),
+];
+
 #[test]
 fn a_token_of_a_namespace_touches_no_other() {
     let cli = two_namespaces();
@@ -103,30 +152,7 @@ fn a_token_of_a_namespace_touches_no_other() {
         assert!(detail.contains("is for the namespaces work only"), "{method} {target}: {detail}");
         false
     };
-    // What is asked of the one namespace, and refused of the other: NAME: is left out, or `work:`.
-    for (method, target, body) in [
-        ("GET", "/v1/SPACE/literature/a", ""),
-        ("HEAD", "/v1/SPACE/literature/a", ""),
-        ("GET", "/v1/SPACE/literature/a/log", ""),
-        ("GET", "/v1/SPACE/literature/a/record", ""),
-        ("GET", "/v1/SPACE/literature/a/records?limit=1", ""),
-        ("GET", "/v1/SPACE/literature/a/document", ""),
-        ("GET", "/v1/SPACE/trie/a/why", ""),
-        ("GET", "/v1/SPACE/corpus/a/tree", ""),
-        ("PUT", "/v1/SPACE/literature/new", "text"),
-        ("GET", "/v1/resources?namespace=SPACE", ""),
-        ("GET", "/v1/records?namespace=SPACE", ""),
-        ("GET", "/v1/search?index=NAME:trie/a&text=union", ""),
-        ("POST", "/v1/plans", r#"{"keys": ["NAME:literature/a"]}"#),
-        ("POST", "/v1/cascades", r#"{"keys": ["work:literature/a", "NAME:literature/a"]}"#),
-        ("POST", "/v1/builds", r#"{"key": "NAME:trie/a"}"#),
-        ("POST", "/v1/builds", r#"{"key": "work:trie/b", "inputs": ["NAME:corpus/a"]}"#),
-        ("POST", "/v1/builds", r#"{"key": "work:search/b", "parts": ["NAME:trie/a"]}"#),
-        ("POST", "/v1/corpora", r#"{"key": "NAME:corpus/b", "documents": ["work:literature/a"]}"#),
-        ("POST", "/v1/corpora", r#"{"key": "work:corpus/b", "documents": ["NAME:literature/a"]}"#),
-        ("POST", "/v1/corpora/add", r#"{"key": "work:corpus/a", "children": ["NAME:corpus/b"]}"#),
-        ("POST", "/v1/batches", r#"{"key": "NAME:literature/c", "text": "x"}"#),
-    ] {
+    for (method, target, body) in OF_A_NAMESPACE {
         let of = |space: &str, name: &str| {
             let filled = |text: &str| text.replace("SPACE", space).replace("NAME:", name);
             (filled(target), filled(body))
@@ -140,28 +166,7 @@ fn a_token_of_a_namespace_touches_no_other() {
             assert!(!is_let_in(method, &target, &body), "{method} {target} {body}");
         }
     }
-    for (method, target) in [
-        ("GET", "/v1/defaul%74/literature/a"),
-        ("GET", "/v1/plugins/plugin/trie-fst"),
-        ("GET", "/v1/resources"),
-        ("GET", "/v1/records"),
-        ("GET", "/v1/cache"),
-        ("POST", "/v1/cache/warmings"),
-        ("POST", "/v1/cache/invalidations"),
-        ("POST", "/v1/verifications"),
-        ("POST", "/v1/cleanups"),
-        ("POST", "/v1/policies/comparisons"),
-        ("GET", "/v1/jobs"),
-        ("GET", "/v1/plugins"),
-        ("PUT", "/v1/plugins/x"),
-        ("POST", "/v1/inspections"),
-        ("GET", "/v1/bindings"),
-        ("PUT", "/v1/bindings/trie"),
-        ("POST", "/v1/rollbacks"),
-        ("GET", "/v1/breakers"),
-        ("DELETE", "/v1/breakers/trie"),
-        ("GET", "/v1/quarantines"),
-    ] {
+    for (method, target) in OF_OTHERS {
         assert!(!is_let_in(method, target, "{}"), "{method} {target}");
     }
     let parent = "%7B%22parent%22%3A%22corpus%2Fa%22%7D";

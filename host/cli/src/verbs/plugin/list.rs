@@ -1,9 +1,10 @@
 use anyhow::Result;
 use floret_model::{PluginMetadata, TypedMetadata, Version};
+use floret_pipeline::Quarantine;
 use serde_json::{Value, json};
 
 use crate::open::built_in_digest;
-use crate::out::{Cell, Table, Tone};
+use crate::out::{Cell, Out, Table, Tone};
 use crate::remote::Bound;
 use crate::run::Context;
 
@@ -70,29 +71,34 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                 }
                 out.table(&table)
             })?;
-            for Bound { id, in_use, problem, .. } in &bindings {
-                let Some(problem) = problem else { continue };
-                let instead = match in_use {
-                    Some(used) => {
-                        format!("{used} is used instead; `floret plugin rollback` makes that the newest")
-                    }
-                    None => "nothing can be built for it".to_owned(),
-                };
-                out.note(&format!("{id}: {problem}; {instead}"));
-            }
-            for one in &quarantines {
-                out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
-            }
-            let open = bindings.iter().filter_map(|bound| Some((&bound.id, bound.breaker.as_ref()?)));
-            for (id, breaker) in open {
-                out.note(&format!(
-                    "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
-                    breaker.failures, breaker.last_error,
-                ));
-            }
+            note(out, &bindings, &quarantines);
             Ok(())
         })
         .await
+}
+
+/// What people should know of bindings and components.
+fn note(out: &Out, bindings: &[Bound], quarantines: &[Quarantine]) {
+    for Bound { id, in_use, problem, .. } in bindings {
+        let Some(problem) = problem else { continue };
+        let instead = match in_use {
+            Some(used) => {
+                format!("{used} is used instead; `floret plugin rollback` makes that the newest")
+            }
+            None => "nothing can be built for it".to_owned(),
+        };
+        out.note(&format!("{id}: {problem}; {instead}"));
+    }
+    for one in quarantines {
+        out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
+    }
+    let open = bindings.iter().filter_map(|bound| Some((&bound.id, bound.breaker.as_ref()?)));
+    for (id, breaker) in open {
+        out.note(&format!(
+            "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
+            breaker.failures, breaker.last_error,
+        ));
+    }
 }
 
 fn document_of(bound: &Bound) -> Value {
