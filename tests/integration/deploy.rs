@@ -1,10 +1,12 @@
 //! The files of `deploy/` agree with each other and with the program. Whether the programs that read them understand
 //! them, `cargo xtask deploy` asks.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use floret_tests::cli::Cli;
 use floret_tests::repository;
+use serde_json::Value;
 
 /// The user of the image, in it and in whatever runs it.
 const USER: &str = "10001";
@@ -177,4 +179,57 @@ fn the_image_is_tagged_as_the_program() {
     hold(&["Dockerfile"], &[&format!("image.version=\"{version}\"")]);
     hold(&["compose.yaml"], &[&format!("image: floret:{version}")]);
     hold(&["kubernetes/kustomization.yaml"], &[&format!("newTag: {version}")]);
+}
+
+/// Names of metrics in an expression, those of a histogram without what is put behind them.
+fn metrics_in(expression: &str) -> Vec<&str> {
+    let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    let ours = words.filter(|word| word.starts_with("floret_") || word.starts_with("process_"));
+    let of_histograms = ["_bucket", "_sum", "_count"];
+    ours.map(|word| of_histograms.iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word)).collect()
+}
+
+/// Every text under this name, wherever it is in a document.
+fn every<'a>(document: &'a Value, name: &str) -> Vec<&'a str> {
+    match document {
+        Value::Array(items) => items.iter().flat_map(|item| every(item, name)).collect(),
+        Value::Object(members) => {
+            let own = members.get(name).and_then(Value::as_str);
+            own.into_iter().chain(members.values().flat_map(|member| every(member, name))).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are() {
+    let document = std::fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `"));
+    let known: BTreeSet<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+    let dashboard: Value = serde_json::from_str(&text("grafana/floret.json")).unwrap();
+    let expressions = every(&dashboard, "expr");
+    assert!(expressions.len() > 20, "{expressions:?}");
+    let mut asked = BTreeSet::new();
+    for expression in expressions.iter().chain(&every(&dashboard, "definition")) {
+        for (open, close) in [('(', ')'), ('{', '}'), ('[', ']')] {
+            let count = |letter| expression.chars().filter(|found| *found == letter).count();
+            assert_eq!(count(open), count(close), "{expression}");
+        }
+        asked.extend(metrics_in(expression));
+    }
+    let unknown: Vec<_> = asked.difference(&known).collect();
+    assert!(unknown.is_empty(), "docs/metrics.md has none of {unknown:?}");
+    let unseen: Vec<_> = known.difference(&asked).collect();
+    assert!(unseen.is_empty(), "the dashboard shows none of {unseen:?}");
+    let ids: Vec<u64> =
+        dashboard["panels"].as_array().unwrap().iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "every panel has an id of its own");
+}
+
+#[test]
+fn prometheus_asks_the_hosts_of_compose() {
+    let targets: Vec<String> =
+        after(&text("prometheus.yml"), "- floret-").into_iter().map(str::to_owned).collect();
+    assert_eq!(targets, [format!("1:{PORT}"), format!("2:{PORT}")]);
+    hold(&["prometheus.yml"], &["metrics_path: /metrics"]);
 }

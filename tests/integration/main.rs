@@ -4,6 +4,7 @@
 
 mod access;
 mod batches;
+mod bindings;
 mod breakers;
 mod cascades;
 mod chaos;
@@ -34,8 +35,10 @@ mod jobs;
 mod large;
 mod layers;
 mod metadata;
+mod metrics;
 mod mirrors;
 mod mongo;
+mod openapi;
 mod places;
 mod quarantine;
 mod ranges;
@@ -46,6 +49,7 @@ mod searching;
 mod serve;
 mod supply;
 mod swaps;
+mod telemetry;
 mod tidy;
 mod trees;
 mod versions;

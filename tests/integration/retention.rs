@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use floret_model::{Seq, TimestampMs};
-use floret_pipeline::{Binding, Floret, Freshness, RETENTION_BINDING, SaveRequest, Selector};
+use floret_pipeline::{Binding, Floret, Freshness, Options, RETENTION_BINDING, SaveRequest, Selector};
 use floret_runtime::Limits;
 use floret_store::{CleanupReport, KeepReason, ManualClock, RetentionPolicy};
 use floret_tests::cli::Cli;
@@ -127,22 +127,100 @@ async fn r1_a_policy_without_a_good_answer_drops_nothing_of_that_resource() {
     assert_sound(&host).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn r1_a_policy_that_fails_again_and_again_is_asked_no_more() {
-    let folder = TempDir::new().unwrap();
-    let host = host(&folder, &clock()).await;
+/// Twelve texts, each with a version that a policy may drop.
+async fn twelve(host: &Floret) {
     for id in 10..22 {
         for round in 0..2 {
-            save_text(&host, &id.to_string(), &format!("text {id} {round}")).await.unwrap();
+            save_text(host, &id.to_string(), &format!("text {id} {round}")).await.unwrap();
         }
     }
+}
+
+/// Breakers that are open, with the failures on end that opened them.
+async fn open_breakers(host: &Floret) -> Vec<(String, u32)> {
+    let open = host.open_breakers().await.unwrap();
+    open.into_iter().map(|(id, breaker)| (id, breaker.failures)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r1_a_policy_that_breaks_again_and_again_is_not_asked_and_everything_stays() {
+    let folder = TempDir::new().unwrap();
+    let clock = clock();
+    let host = host(&folder, &clock).await;
+    twelve(&host).await;
     misbehave(&host, json!({"mode": "trap"})).await;
     let report = cleanup(&host, false).await;
     assert!(report.dropped.is_empty(), "{:?}", report.dropped);
-    assert_eq!(report.errors.len(), 9, "{:?}", report.errors);
+    // As many as open a breaker, and one line for all that were not asked about then.
+    assert_eq!(report.errors.len(), 6, "{:?}", report.errors);
     let last = report.errors.last().unwrap();
-    assert!(last.contains("failed 8 times in a row and was asked no more: 4 further resources"), "{last}");
+    for word in [
+        "nobody was asked about 7 resources, of which nothing is dropped",
+        "misbehave-retention@0.1.0, bound to retention, broke several times on end",
+        "floret plugin reset retention",
+    ] {
+        assert!(last.contains(word), "no {word:?} in {last}");
+    }
+    assert_eq!(open_breakers(&host).await, [("retention".to_owned(), 5)]);
     assert_eq!(kept(&host, "literature/21").await, [1, 2]);
+
+    // While it is open nobody is asked, and nothing goes.
+    let report = cleanup(&host, false).await;
+    let [error] = &report.errors[..] else { panic!("{:?}", report.errors) };
+    assert!(error.starts_with("nobody was asked about 12 resources, "), "{error}");
+    assert_eq!((report.dropped.len(), report.kept_by_reason[&KeepReason::Unjudged]), (0, 12));
+
+    // One trial when its time is over, and as many again when somebody closes it.
+    clock.advance_ms(Options::default().breaker_cooldown.as_millis() as u64);
+    let report = cleanup(&host, false).await;
+    assert_eq!(report.errors.len(), 2, "{:?}", report.errors);
+    assert!(report.errors[0].contains("in keep: trapped"), "{:?}", report.errors);
+    assert!(host.reset_breaker(RETENTION_BINDING).await.unwrap());
+    assert_eq!(cleanup(&host, false).await.errors.len(), 6);
+
+    // A policy that answers begins with a closed one.
+    bind(&host, "retention-default", json!({"newest": 1, "types": {}})).await;
+    assert_eq!(open_breakers(&host).await, []);
+    let report = cleanup(&host, false).await;
+    assert_eq!((report.dropped.len(), report.errors.len()), (12, 0), "{:?}", report.errors);
+    assert_sound(&host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r1_a_policy_that_gives_up_in_good_order_is_asked_about_every_resource() {
+    let folder = TempDir::new().unwrap();
+    let host = host(&folder, &clock()).await;
+    twelve(&host).await;
+    misbehave(&host, json!({"mode": "failed"})).await;
+    let report = cleanup(&host, false).await;
+    assert_eq!((report.dropped.len(), report.errors.len()), (0, 12), "{:?}", report.errors);
+    assert_eq!(open_breakers(&host).await, []);
+}
+
+#[test]
+fn r1_the_breaker_of_a_policy_is_seen_and_closed_by_people() {
+    let cli = Cli::configured("[limits]\nbreaker_failures_max = 1\n");
+    for round in 0..2 {
+        cli.save("literature/a", format!("round {round}").as_bytes());
+    }
+    let guest = cli.file("guest.wasm", guest("misbehave-retention").unwrap());
+    cli.run(&["plugin", "install", guest.to_str().unwrap()]).ok();
+    cli.run(&["plugin", "bind", "retention", "misbehave-retention", "--set", "mode=trap"]).ok();
+    let told = cli.run(&["cleanup", "--dry-run"]).ok();
+    assert!(told.err.contains("literature/a was not judged"), "{}", told.err);
+    let told = cli.run(&["cleanup"]).ok();
+    assert!(
+        told.err.contains("nobody was asked about 1 resource, of which nothing is dropped"),
+        "{}",
+        told.err
+    );
+    let listed = cli.run(&["plugin", "list"]).ok();
+    assert!(listed.err.contains("the breaker of retention is open after 1 failures"), "{}", listed.err);
+    let reset = cli.run(&["--json", "plugin", "reset", "retention"]).ok().json();
+    assert_eq!(reset["was_open"], true);
+    let listed = cli.run(&["plugin", "list"]).ok();
+    assert!(!listed.err.contains("breaker"), "{}", listed.err);
+    cli.verify();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -342,7 +342,8 @@ fn inspecting_says_what_is_in_a_component_and_who_uses_it() {
     assert_eq!(inspected["limits"]["component_bytes_max"], 64 << 20);
     assert_eq!(inspected["users"], Value::Null, "it is not installed");
     let inspected = cli.run(&["--json", "plugin", "inspect", "trie-fst"]).ok().json();
-    assert_eq!(inspected["users"], json!({"bindings": ["trie"], "latest_versions": {"trie": 1}}));
+    assert_eq!(inspected["users"]["bindings"], json!(["trie"]));
+    assert_eq!(inspected["users"]["latest_versions"], json!({"trie": 1}));
     let shown = cli.run(&["plugin", "inspect", "trie-fst"]).ok();
     for word in ["bound to\ttrie", "built\t1 latest version: 1 trie", "limits\t", "call_timeout_ms"] {
         assert!(shown.text().contains(word), "no {word:?} in {}", shown.text());

@@ -25,7 +25,7 @@ pub struct SharedCatalog {
 
 #[derive(Clone, Debug, Default)]
 struct State {
-    published: Vec<Vec<VersionRef>>,
+    published: Vec<(String, Vec<VersionRef>)>,
     /// Streams of an earlier generation are broken.
     generation: u64,
     refuses: bool,
@@ -77,14 +77,17 @@ impl SharedCatalog {
     }
 
     fn tell(&self, outcomes: &[Outcome]) {
-        let heads = outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Appended(version) => Some(version.reference()),
+        let appended = outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Appended(version) => Some(version),
             Outcome::Unchanged(_) => None,
         });
-        let heads: Vec<VersionRef> = heads.collect();
+        let appended: Vec<_> = appended.collect();
         self.state.send_modify(|state| {
-            if !heads.is_empty() && !state.is_silent {
-                state.published.push(heads);
+            if let Some(first) = appended.first()
+                && !state.is_silent
+            {
+                let heads = appended.iter().map(|version| version.reference()).collect();
+                state.published.push((first.publish_id.clone(), heads));
             }
         });
     }
@@ -107,13 +110,13 @@ impl SharedCatalog {
         let stream = futures::stream::unfold(Some((seen, place)), move |at| async move {
             let (mut seen, place) = at?;
             let moved = |now: &State| now.generation != state.generation || now.published.len() > place;
-            let heads = match seen.wait_for(moved).await {
+            let (publish_id, heads) = match seen.wait_for(moved).await {
                 Ok(now) if now.generation == state.generation => now.published[place].clone(),
                 _ => return Some((Err(broken()), None)),
             };
             let place = place + 1;
             let token = ChangeToken(Bytes::copy_from_slice(&place.to_le_bytes()));
-            Some((Ok(Change { heads, token }), Some((seen, place))))
+            Some((Ok(Change { publish_id, heads, token }), Some((seen, place))))
         });
         Ok(stream.boxed())
     }

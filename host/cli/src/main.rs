@@ -7,6 +7,7 @@ mod failure;
 mod given;
 mod open;
 mod out;
+mod recorder;
 mod remote;
 mod report;
 mod run;

@@ -1,6 +1,5 @@
 //! What goes to standard output and standard error, and in which form.
 
-mod measure;
 mod table;
 
 use std::io::{self, IsTerminal, Read, Write};
@@ -9,7 +8,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub(crate) use measure::{bytes, count, milliseconds, percent, plural};
+pub(crate) use floret_show::{bytes, count, milliseconds, percent, plural};
 pub(crate) use table::{Cell, Table};
 
 /// When to colour.

@@ -22,7 +22,7 @@ use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
 pub(crate) use client::{Client, certificates};
-pub(crate) use plugins::{Bound, Foreseen};
+pub(crate) use plugins::Foreseen;
 
 use crate::work::Work;
 

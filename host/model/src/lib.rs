@@ -25,7 +25,7 @@ pub use metadata::{
     LiteratureStatistics, Metadata, PluginMetadata, PluginSignature, SearchMetadata, SemanticMetadata,
     TrieMetadata, TypedMetadata,
 };
-pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepReason, StepReport};
+pub use plan::{CascadeReport, Fate, Plan, PlannedStep, StepPhases, StepReason, StepReport};
 pub use recipe::{Memo, Recipe};
 pub use schema::{RESOURCE_PATTERN, VERSION_PATTERN};
 pub use spec::{

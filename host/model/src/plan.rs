@@ -77,6 +77,21 @@ impl Fate {
     }
 }
 
+/// Where the time of a step went, in milliseconds of the wall clock. What ran at the same time adds up, as the merges of a
+/// corpus do; what is in none of these waited for others, or asked the catalog.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct StepPhases {
+    /// Resolving its inputs and reading them.
+    pub load_ms: f64,
+    /// Reading its component and compiling it, or taking it from the compiled code on disk; 0 where it was loaded already.
+    pub compile_ms: f64,
+    /// Running its component, with the wait for a builder's turn.
+    pub build_ms: f64,
+    /// Storing what came out of it.
+    pub store_ms: f64,
+}
+
 /// One step of a cascade that ran.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
@@ -97,6 +112,12 @@ pub struct StepReport {
     pub elapsed_ms: f64,
     /// Bytes of its output.
     pub output_bytes: u64,
+    /// Where its time went; all 0 in reports of older programs.
+    #[serde(default)]
+    pub phases: StepPhases,
+    /// Lines that its component logged, within the limit of its log; 0 in reports of older programs.
+    #[serde(default)]
+    pub log_lines: u64,
 }
 
 /// A cascade that ran: everything of it was published at once, or nothing.

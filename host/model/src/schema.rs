@@ -77,6 +77,8 @@ mod tests {
             recipe: None,
             elapsed_ms: 1.5,
             output_bytes: 3,
+            phases: StepPhases { build_ms: 1.25, ..StepPhases::default() },
+            log_lines: 2,
         };
         let steps = vec![
             step(Fate::Built { changed: true }),
@@ -99,6 +101,17 @@ mod tests {
         described(&Metadata::default());
         let text = r#"{"typed": {"kind": "literature", "title": "Walden"}, "custom": {"hot": true}}"#;
         described(&serde_json::from_str::<Metadata>(text).expect("valid"));
+    }
+
+    #[test]
+    fn a_step_of_an_older_program_reads_without_its_phases() {
+        let text = r#"{"key": {"namespace": "default", "resource_type": "corpus", "resource_id": "x"}, "direct": true,
+            "reason": {"why": "requested"}, "fate": "built", "changed": true, "version": null, "recipe": null,
+            "elapsed_ms": 1.5, "output_bytes": 3}"#;
+        let step: StepReport = serde_json::from_str(text).expect("a step");
+        assert_eq!((step.phases, step.log_lines), (StepPhases::default(), 0));
+        assert_eq!(step.fate, Fate::Built { changed: true });
+        described(&step);
     }
 
     #[test]

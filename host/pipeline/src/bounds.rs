@@ -1,5 +1,6 @@
 //! What a binding allows its component, where that is less than the host allows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,17 +39,16 @@ impl BindingLimits {
     }
 
     /// Each that is given, with the host's.
-    fn given(&self, host: &Limits) -> Vec<(&'static str, u64, u64)> {
-        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let all = [
-            ("call_timeout_ms", self.call_timeout_ms, ms(host.call_timeout)),
-            ("query_timeout_ms", self.query_timeout_ms, ms(host.query_timeout)),
-            ("memory_bytes_max", self.memory_bytes_max, host.memory_bytes_max),
-            ("output_bytes_max", self.output_bytes_max, host.output_bytes_max),
-            ("log_bytes_max", self.log_bytes_max, host.log_bytes_max),
-            ("instances_max", self.instances_max, host.instances_max as u64),
+    fn given(&self, host: &Limits) -> impl Iterator<Item = (&'static str, u64, u64)> {
+        let given = [
+            self.call_timeout_ms,
+            self.query_timeout_ms,
+            self.memory_bytes_max,
+            self.output_bytes_max,
+            self.log_bytes_max,
+            self.instances_max,
         ];
-        all.into_iter().filter_map(|(name, given, host)| Some((name, given?, host))).collect()
+        amounts(host).into_iter().zip(given).filter_map(|((name, host), given)| Some((name, given?, host)))
     }
 
     /// Why these cannot be a binding's: a zero, or more than the host allows.
@@ -83,6 +83,48 @@ impl BindingLimits {
     }
 }
 
+/// A limit as it is in force for a binding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LimitInForce {
+    /// Bytes, milliseconds or a count, as its name says.
+    pub value: u64,
+    /// Whose it is.
+    pub set_by: LimitSource,
+}
+
+/// Whose limit it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitSource {
+    /// The binding's, narrower than the host's.
+    Binding,
+    /// The host's: its default, or what its configuration says.
+    Host,
+}
+
+/// The limits that a binding may narrow, as they are in force.
+pub(crate) fn in_force(limits: &Limits, host: &Limits) -> BTreeMap<String, LimitInForce> {
+    let pairs = amounts(limits).into_iter().zip(amounts(host));
+    let limit = |((name, value), (_, allowed)): ((&str, u64), (&str, u64))| {
+        let set_by = if value < allowed { LimitSource::Binding } else { LimitSource::Host };
+        (name.to_owned(), LimitInForce { value, set_by })
+    };
+    pairs.map(limit).collect()
+}
+
+/// What of the limits a binding may narrow, by name.
+fn amounts(limits: &Limits) -> [(&'static str, u64); 6] {
+    let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    [
+        ("call_timeout_ms", ms(limits.call_timeout)),
+        ("query_timeout_ms", ms(limits.query_timeout)),
+        ("memory_bytes_max", limits.memory_bytes_max),
+        ("output_bytes_max", limits.output_bytes_max),
+        ("log_bytes_max", limits.log_bytes_max),
+        ("instances_max", limits.instances_max as u64),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +142,17 @@ mod tests {
         }
         let unknown = serde_json::from_str::<BindingLimits>(r#"{"memory": 5}"#);
         assert!(unknown.is_err_and(|error| error.to_string().contains("memory_bytes_max")));
+    }
+
+    #[test]
+    fn limits_in_force_are_the_hosts_unless_the_binding_narrows_them() {
+        let host = Limits::default();
+        let narrow = Limits { call_timeout: Duration::from_millis(1500), ..host.clone() };
+        let limits = in_force(&narrow, &host);
+        let expected = LimitInForce { value: 1500, set_by: LimitSource::Binding };
+        assert_eq!(limits["call_timeout_ms"], expected);
+        let expected = LimitInForce { value: 1 << 30, set_by: LimitSource::Host };
+        assert_eq!(limits["memory_bytes_max"], expected);
+        assert_eq!(limits.len(), 6);
     }
 }

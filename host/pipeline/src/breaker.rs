@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering::Relaxed};
+use std::time::Instant;
 
 use floret_model::{Digest, ResourceType, Seq, TimestampMs, Version, VersionRef};
 use floret_runtime::Error as Runtime;
@@ -17,6 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::lease::milliseconds;
+use crate::meters;
 use crate::plugins::{Bound, plugin_key};
 use crate::save::SaveRequest;
 use crate::{Content, Error, Floret, Freshness, Selector};
@@ -105,14 +107,18 @@ impl Floret {
         let cooldown_ms = milliseconds(self.options.breaker_cooldown);
         // The clock is read only where it matters: most calls find the gate open.
         let is_trial = gate.closed_until.load(Relaxed) != 0;
+        let kind = bound.component.contract().kind;
         if is_trial && let Err(until) = gate.admits(self.now(), cooldown_ms) {
+            meters::refused(kind);
             return Err(Error::BreakerOpen {
                 id: bound.id().to_owned(),
                 component: bound.component.label(),
                 until: until.to_string(),
             });
         }
+        let began = Instant::now();
         let done = call.await;
+        meters::called(kind, &done, began.elapsed());
         match &done {
             Ok(_) => {
                 if gate.failures.load(Relaxed) != 0 {
@@ -192,7 +198,8 @@ impl Floret {
     /// A store that fails.
     pub async fn open_breakers(&self) -> Result<Vec<(String, Breaker)>, Error> {
         let mut open = Vec::new();
-        for (id, ..) in self.bindings().await? {
+        for version in self.binding_versions().await? {
+            let id = version.key.resource_id.to_string();
             let Ok(bound) = self.bound(&id).await else { continue };
             let breaker = self.breaker(&id).await?;
             let is_open = |breaker: &Breaker| {

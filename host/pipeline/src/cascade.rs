@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use floret_model::{CascadeReport, Fate, ResourceKey, Seq, StepReport, TimestampMs, Version};
+use floret_model::{CascadeReport, Fate, ResourceKey, Seq, StepPhases, StepReport, TimestampMs, Version};
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::derive::{Derived, DerivedSpec};
 use crate::error::FailedCascade;
+use crate::meters;
+use crate::observe::observed;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
 use crate::save::{Hashed, SaveRequest};
@@ -79,7 +81,18 @@ impl Floret {
     ///
     /// # Errors
     /// As [`cascade`](Self::cascade), and those of its saves and builds.
-    pub async fn apply(&self, mut change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
+    pub async fn apply(&self, change: Change, progress: &Progress) -> Result<CascadeReport, Error> {
+        let began = Instant::now();
+        let ended = self.apply_until_settled(change, progress).await;
+        meters::changed(&ended, began.elapsed());
+        ended
+    }
+
+    async fn apply_until_settled(
+        &self,
+        mut change: Change,
+        progress: &Progress,
+    ) -> Result<CascadeReport, Error> {
         let mut attempt = 0;
         // Once, however often the change is planned.
         let saves = self.hash_change(std::mem::take(&mut change.saves)).await?;
@@ -128,6 +141,7 @@ impl Floret {
         progress.tell(|| Event::Planned(Arc::new(graph.plan.clone())));
         let builds = builds.into_iter().map(|build| (build.key.clone(), build)).collect();
         let (steps, failure) = self.run(&graph, builds, &mut attempt, progress).await?;
+        meters::stepped(&steps);
         let mut report = CascadeReport {
             id: attempt.id.clone(),
             started_at: attempt.at,
@@ -239,19 +253,20 @@ impl Floret {
                 }
                 let build = builds.get(&steps[index].key).cloned();
                 let overlay = Arc::clone(&attempt.overlay);
-                let (id, at) = (attempt.id.clone(), attempt.at);
                 running.push(async move {
                     let _permit = self.steps.acquire().await.expect("the semaphore is never closed");
-                    progress.tell(|| Event::StepStarted(steps[index].key.clone()));
+                    let key = &steps[index].key;
+                    progress.tell(|| Event::StepStarted { key: key.clone() });
                     let started = Instant::now();
-                    let derived = self.derive(&steps[index].key, build, &overlay).await;
-                    (index, derived, milliseconds(started), id, at)
+                    let (derived, seen) = observed(key, progress, self.derive(key, build, &overlay)).await;
+                    (index, derived, milliseconds(started), seen)
                 });
             }
             use futures::StreamExt;
-            let Some((index, derived, elapsed_ms, ..)) = running.next().await else { break };
+            let Some((index, derived, elapsed_ms, seen)) = running.next().await else { break };
             let mut done = report(graph, index, Fate::CutOff);
             done.elapsed_ms = elapsed_ms;
+            (done.phases, done.log_lines) = (seen.phases, seen.log_lines);
             match derived {
                 Ok(Derived::Unchanged { recipe }) => done.recipe = Some(recipe),
                 Ok(Derived::Made(made)) => {
@@ -292,7 +307,7 @@ impl Floret {
         let report = (!report.steps.is_empty()).then(|| report.clone());
         let tickets: Vec<_> = attempt.drafts.iter().map(|draft| self.head_ticket(&draft.key)).collect();
         let publish = Publish { id: attempt.id, at: attempt.at, drafts: attempt.drafts, report };
-        for (outcome, ticket) in self.catalog.publish(publish).await?.into_iter().zip(tickets) {
+        for (outcome, ticket) in self.publish(publish).await?.into_iter().zip(tickets) {
             if let Outcome::Appended(version) = outcome {
                 self.published(&version, Cached::HeadOnly(Arc::clone(&version)), ticket).await?;
             }
@@ -350,6 +365,8 @@ fn report(graph: &Graph, index: usize, fate: Fate) -> StepReport {
         recipe: None,
         elapsed_ms: 0.0,
         output_bytes: 0,
+        phases: StepPhases::default(),
+        log_lines: 0,
     }
 }
 

@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::cascade::Overlay;
 use crate::figures::Figures;
 use crate::lease::Turn;
+use crate::observe::{Phase, timed};
 use crate::plugins::Bound;
 use crate::policy::{Facts, SAMPLE_BYTES};
 use crate::{Error, Floret, describe};
@@ -163,7 +164,7 @@ impl Floret {
                 .ok_or_else(|| Error::invalid(format!("{key} is not built from anything")))?,
             (None, None) => return Err(Error::not_found(key)),
         };
-        let inputs = self.resolve_inputs(key, &spec, overlay).await?;
+        let inputs = timed(Phase::Load, self.resolve_inputs(key, &spec, overlay)).await?;
         let bound = match key.resource_type == ResourceType::search() {
             true => None,
             false => Some(self.bound(key.resource_type.as_str()).await?),
@@ -296,7 +297,8 @@ impl Floret {
             inputs.push(self.input(&input.role, &input.version).await?);
         }
         let config = job.config.to_string();
-        let built = self.guarded(bound, bound.component.build_index(inputs, &config)).await?;
+        let call = timed(Phase::Build, bound.component.build_index(inputs, &config));
+        let built = self.guarded(bound, call).await?;
         let figures = Figures::of_index(built.statistics);
         Ok((built.bytes, built.digest, figures))
     }
@@ -307,7 +309,7 @@ impl Floret {
             role: role.to_owned(),
             digest: version.data_hash,
             media_type: version.media_type.clone(),
-            bytes: self.input_bytes(role, version).await?,
+            bytes: timed(Phase::Load, self.input_bytes(role, version)).await?,
         })
     }
 
@@ -342,7 +344,7 @@ impl Floret {
             build_time_ms: output.build_time_ms,
             created_at: self.now(),
         };
-        Ok(self.catalog.put_memo(&memo).await?)
+        Ok(timed(Phase::Store, self.catalog.put_memo(&memo)).await?)
     }
 
     /// Store what a component wrote, as the policy says, and keep it at hand for what is built from it.
@@ -362,7 +364,7 @@ impl Floret {
             sample: &bytes[..bytes.len().min(SAMPLE_BYTES)],
         };
         let (codec, policy) = self.decide(&[facts]).await?.pop().expect("one answer for one content");
-        let location = self.blobs.put(bytes.clone(), digest, codec).await?;
+        let location = timed(Phase::Store, self.blobs.put(bytes.clone(), digest, codec)).await?;
         self.keep_at_hand(&key.namespace, &digest, bytes).await?;
         Ok((location, policy))
     }

@@ -9,7 +9,6 @@ use floret_runtime::{Component, Runtime};
 use floret_store::{BlobStore, Finding, ListQuery};
 use serde_json::Value;
 
-use crate::Error;
 use crate::host::BuiltIn;
 use crate::plugins::{Binding, check_config, contract_for, is_removed, parse_binding};
 
@@ -150,14 +149,16 @@ async fn bindings(
 }
 
 async fn binding(blobs: &BlobStore, version: &Version) -> Result<Binding, Finding> {
-    let failed = |error: &floret_store::Error| {
-        let finding = Finding::error(BINDINGS, error);
+    let content = blobs.content(version).await.map_err(|error| {
+        let finding = Finding::error(BINDINGS, &error);
         Finding { found: format!("{}: {}", version.reference(), finding.found), ..finding }
-    };
-    let content = blobs.content(version).await.map_err(|error| failed(&error))?;
-    parse_binding(&content, version).map_err(|error| match &error {
-        Error::Store(error) => failed(error),
-        error => Finding::problem(BINDINGS, error.to_string(), "bind it anew with `floret plugin bind`"),
+    })?;
+    parse_binding(&content, version).map_err(|error| {
+        Finding::problem(
+            BINDINGS,
+            error.to_string(),
+            "hosts use the last version that works, if there is one",
+        )
     })
 }
 

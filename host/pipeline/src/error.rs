@@ -76,6 +76,20 @@ pub enum Error {
         /// One line for each violation.
         problems: Vec<String>,
     },
+    /// A stored binding that cannot be read: what is built by it is not, and nothing else suffers.
+    #[error(
+        "{binding} (sha256:{}) is not a binding: {problem}; bind anew with `floret plugin bind {} COMPONENT`, or go back \
+         with `floret plugin rollback {}`",
+        digest.short(), binding.key.resource_id, binding.key
+    )]
+    InvalidBinding {
+        /// Which version.
+        binding: VersionRef,
+        /// SHA-256 of its content.
+        digest: Digest,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A component is not the one that was asked for.
     #[error(
         "its digest is sha256:{found}, and sha256:{expected} was expected: it is not the component that was meant, and nothing is installed"
@@ -168,6 +182,7 @@ floret_model::error_codes!(Error {
     UnknownType => "unknown_type",
     UnknownComponent => "unknown_component",
     InvalidConfig => "invalid_config",
+    InvalidBinding => "invalid_binding",
     Cascade => "cascade_failed",
     DigestMismatch => "digest_mismatch",
     Untrusted => "untrusted",

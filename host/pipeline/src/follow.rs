@@ -82,6 +82,7 @@ impl Floret {
         };
         let change = next.ok_or_else(ended)??;
         self.overtaken(&change.heads).await;
+        self.heard_of(&change);
         *token = Some(change.token);
         Ok(())
     }

@@ -13,7 +13,9 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 
 use crate::breaker::Gates;
+use crate::overview::LastCount;
 use crate::plugins::{Bindings, TrustedKeys};
+use crate::publications::Announcer;
 use crate::read::AccessLog;
 use crate::search::OpenIndex;
 use crate::{Cached, Error};
@@ -112,6 +114,8 @@ pub struct Floret {
     pub(crate) bindings_in_use: Bindings,
     pub(crate) gates: Gates,
     pub(crate) steps: Arc<Semaphore>,
+    pub(crate) announcer: Announcer,
+    pub(crate) last_count: LastCount,
     /// Whether other hosts publish to the catalog.
     pub(crate) shared: bool,
     /// Whether this host is told of what they publish at present.
@@ -149,6 +153,8 @@ impl Floret {
             bindings_in_use: Bindings::default(),
             gates: Gates::default(),
             steps: Arc::new(Semaphore::new(parts.options.parallel_steps_max.max(1))),
+            announcer: Announcer::default(),
+            last_count: LastCount::default(),
             session: parts.session,
             publishes: AtomicU64::new(0),
             options: parts.options,
@@ -191,6 +197,12 @@ impl Floret {
     pub(crate) fn publish_id(&self) -> String {
         let count = self.publishes.fetch_add(1, Ordering::Relaxed);
         format!("{:012x}-{:08x}-{count:x}", self.now().0, self.session & 0xffff_ffff)
+    }
+
+    /// Whether this host made a publish of this name.
+    pub(crate) fn is_own_publish(&self, id: &str) -> bool {
+        let session = id.split('-').nth(1).and_then(|session| u64::from_str_radix(session, 16).ok());
+        session == Some(self.session & 0xffff_ffff)
     }
 
     pub(crate) fn check_namespace(&self, namespace: &Namespace) -> Result<(), Error> {

@@ -25,11 +25,15 @@ mod large;
 mod lease;
 mod maintain;
 mod merge;
+mod meters;
+mod observe;
+mod overview;
 mod pause;
 mod plan;
 mod plugins;
 mod policy;
 mod progress;
+mod publications;
 mod quarantine;
 mod question;
 mod read;
@@ -44,7 +48,7 @@ mod why;
 #[cfg(test)]
 mod wire;
 
-pub use bounds::BindingLimits;
+pub use bounds::{BindingLimits, LimitInForce, LimitSource};
 pub use breaker::Breaker;
 pub use caching::{Uncached, Uncaching};
 pub use cascade::{Addition, Change};
@@ -55,17 +59,21 @@ pub use doctor::examine_components;
 pub use document::{VersionDocument, VersionEntry};
 pub use error::{Error, FailedCascade};
 pub use explain::{Explanation, explain, explanations};
-pub use floret_runtime::Query;
-pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, VerifyOptions};
+pub use floret_cache::{CacheStats, Warmed};
+pub use floret_runtime::{LogLevel, Query};
+pub use floret_store::{CleanupReport, ListQuery, RetentionPolicy, Spooled, VerifyOptions, VerifyReport};
 pub use host::{BuiltIn, Floret, Options, Parts};
 pub use kind::{Classified, Kind, all_codes, classify_cache, classify_runtime, classify_store};
 pub use large::LARGE_BYTES;
+pub use meters::describe_metrics;
+pub use overview::{Overview, Stock, TypeStock};
 pub use plugins::{
-    Binding, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest, POLICY_BINDING,
-    TrustedKeys, Users, check_config,
+    Binding, BindingDocument, BindingState, Checked, ComponentMetadata, Inspected, InstallRequest,
+    POLICY_BINDING, TrustedKeys, UnreadableBinding, Users, check_config,
 };
 pub use policy::entropy_bits_per_byte;
-pub use progress::{Event, Progress};
+pub use progress::{Event, LogLine, Progress};
+pub use publications::{Publication, Publications};
 pub use quarantine::Quarantine;
 pub use question::SearchMode;
 pub use read::{Cached, Found, Freshness, Selector, Snapshot};

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use crate::derive::{Job, Output, Resolved, corpus_metadata};
 use crate::figures::Figures;
 use crate::lease::{Held, Turn};
+use crate::observe::{Phase, timed};
 use crate::plugins::Bound;
 use crate::{Error, Floret};
 
@@ -165,7 +166,8 @@ impl Floret {
         }
         let started = Instant::now();
         let config = tree.job.config.to_string();
-        let built = self.guarded(tree.bound, tree.bound.component.build_corpus(inputs, &config)).await?;
+        let call = timed(Phase::Build, tree.bound.component.build_corpus(inputs, &config));
+        let built = self.guarded(tree.bound, call).await?;
         Ok(tree.made(recipe, built, started, held, place))
     }
 
@@ -190,7 +192,8 @@ impl Floret {
             });
         }
         let started = Instant::now();
-        let built = self.guarded(tree.bound, tree.bound.component.merge_corpora(inputs)).await?;
+        let call = timed(Phase::Build, tree.bound.component.merge_corpora(inputs));
+        let built = self.guarded(tree.bound, call).await?;
         Ok(tree.made(recipe, built, started, held, place))
     }
 
@@ -211,7 +214,8 @@ impl Floret {
     async fn keep_nodes(&self, job: &Job<'_>, nodes: mpsc::UnboundedReceiver<Unkept>) -> Result<(), Error> {
         let nodes = stream::unfold(nodes, |mut nodes| async move { Some((nodes.recv().await?, nodes)) });
         let keep = |node: Unkept| async move {
-            let location = self.blobs.put(node.bytes.clone(), node.digest, NODE_CODEC).await?;
+            let put = self.blobs.put(node.bytes.clone(), node.digest, NODE_CODEC);
+            let location = timed(Phase::Store, put).await?;
             self.keep_at_hand(&job.key.namespace, &node.digest, node.bytes.clone()).await?;
             self.remember_node(node, location, None).await
         };
@@ -240,9 +244,11 @@ impl Floret {
 
     async fn bytes(&self, job: &Job<'_>, piece: &Piece) -> Result<Bytes, Error> {
         match &piece.source {
-            Source::Version(version) => self.content(version).await,
+            Source::Version(version) => timed(Phase::Load, self.content(version)).await,
             Source::Made(bytes, _) => Ok(bytes.clone()),
-            Source::Remembered(_) => self.content_of_digest(&job.key.namespace, &piece.digest).await,
+            Source::Remembered(_) => {
+                timed(Phase::Load, self.content_of_digest(&job.key.namespace, &piece.digest)).await
+            }
         }
     }
 }

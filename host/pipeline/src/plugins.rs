@@ -6,6 +6,7 @@ mod remove;
 mod rollback;
 mod sections;
 mod signature;
+mod stored;
 mod take;
 
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use floret_model::{
     BindingMetadata, ComponentRef, Metadata, Namespace, ResourceId, ResourceKey, ResourceType, TimestampMs,
     TypedMetadata, Version,
 };
-use floret_runtime::{Component, ContractKind};
+use floret_runtime::{Component, ContractKind, Site};
 use floret_store::ListQuery;
+use jsonschema::Validator;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use std::collections::HashMap;
 
 use crate::bounds::BindingLimits;
 use crate::breaker::{BREAKER_TYPE, Gate};
+use crate::observe::{Phase, timed};
 use crate::retention::RETENTION_BINDING;
 use crate::save::{SaveRequest, Saved};
 use crate::{Content, Error, Floret};
@@ -33,10 +36,15 @@ pub use inspect::{Inspected, Users};
 pub use install::{Checked, InstallRequest};
 pub use sections::ComponentMetadata;
 pub use signature::TrustedKeys;
+pub(crate) use stored::parse_binding;
+pub use stored::{BindingDocument, UnreadableBinding};
 pub use take::BindingState;
 
 /// The binding whose component chooses how contents are stored.
 pub const POLICY_BINDING: &str = "policy";
+
+/// Longest text of a schema's fault that is told: it may hold all of the schema.
+const SCHEMA_ERROR_CHARS_MAX: usize = 500;
 
 /// Which component does something, and how it is configured: the content of a binding.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -151,23 +159,6 @@ impl Floret {
         plugin_key(ResourceType::binding(), id)
     }
 
-    /// All bindings, by id; not those that were removed.
-    ///
-    /// # Errors
-    /// A store that fails.
-    pub async fn bindings(&self) -> Result<Vec<(String, Binding, Arc<Version>)>, Error> {
-        let mut found = Vec::new();
-        for version in self.all_of(ResourceType::binding()).await? {
-            if is_removed(&version) {
-                continue;
-            }
-            let content = self.content(&version).await?;
-            let binding = parse_binding(&content, &version)?;
-            found.push((version.key.resource_id.to_string(), binding, version));
-        }
-        Ok(found)
-    }
-
     /// Latest versions of all installed components, by name.
     ///
     /// # Errors
@@ -207,7 +198,8 @@ impl Floret {
         if let Some(component) = self.components.lock().get(&plugin.data_hash) {
             return Ok(Arc::clone(component));
         }
-        let component = self.runtime.load(self.content(plugin).await?).await?;
+        let loading = async { Ok::<_, Error>(self.runtime.load(self.content(plugin).await?).await?) };
+        let component = timed(Phase::Compile, loading).await?;
         self.components.lock().insert(plugin.data_hash, Arc::clone(&component));
         Ok(component)
     }
@@ -272,28 +264,36 @@ pub(crate) fn plugin_key(resource_type: ResourceType, name: &str) -> Result<Reso
     Ok(ResourceKey::new(Namespace::plugins(), resource_type, ResourceId::new(name)?))
 }
 
-pub(crate) fn parse_binding(content: &[u8], version: &Version) -> Result<Binding, Error> {
-    serde_json::from_slice(content).map_err(|error| {
-        let what = version.reference().to_string();
-        floret_store::Error::Integrity { what, problem: format!("not a binding: {error}") }.into()
+/// The schema of a component's configuration, ready to be asked.
+///
+/// # Errors
+/// [`InvalidSchema`](floret_runtime::Error::InvalidSchema) if it is not a valid JSON Schema, or refers to one elsewhere.
+pub(crate) fn config_schema(component: &Component) -> Result<Validator, Error> {
+    jsonschema::validator_for(&component.description().config_schema).map_err(|error| {
+        let contract = Some(component.contract().clone());
+        let at = Box::new(Site { component: component.label(), contract, stage: "describe".into() });
+        let told: String = error.to_string().chars().take(SCHEMA_ERROR_CHARS_MAX).collect();
+        floret_runtime::Error::InvalidSchema { at, text: format!("it is not a valid JSON Schema: {told}") }
+            .into()
     })
 }
 
 /// Whether a component takes a configuration, by its own schema.
 ///
 /// # Errors
-/// [`Error::InvalidConfig`] with every problem, or if the schema itself is none.
+/// [`Error::InvalidConfig`] with every problem; [`InvalidSchema`](floret_runtime::Error::InvalidSchema) of a component
+/// that an older host installed.
 pub fn check_config(component: &Component, config: &Value) -> Result<(), Error> {
-    let description = component.description();
-    let name = || format!("{} {}", description.name, description.version);
-    let validator = jsonschema::validator_for(&description.config_schema).map_err(|error| {
-        let problems = vec![format!("its own schema is not a valid JSON Schema: {error}")];
-        Error::InvalidConfig { component: name(), problems }
-    })?;
+    let validator = config_schema(component)?;
     let problem = |error: jsonschema::ValidationError<'_>| match error.instance_path().as_str() {
         "" => error.to_string(),
         path => format!("{path}: {error}"),
     };
     let problems: Vec<String> = validator.iter_errors(config).map(problem).collect();
-    if problems.is_empty() { Ok(()) } else { Err(Error::InvalidConfig { component: name(), problems }) }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let description = component.description();
+    let component = format!("{} {}", description.name, description.version);
+    Err(Error::InvalidConfig { component, problems })
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use floret_model::ResourceKey;
 use floret_runtime::{RetentionSubject, RetentionVerdict, VersionFacts};
-use floret_store::{CleanupReport, Judgement, KnownVersion, RetentionPolicy, cleanup, cleanup_judged};
+use floret_store::{
+    CleanupReport, Judgement, KnownVersion, RetentionPolicy, Unjudged, cleanup, cleanup_judged,
+};
 use futures::FutureExt;
 use serde_json::Map;
 
@@ -18,7 +20,8 @@ impl Floret {
     /// Drop what retention does not keep and what has outlived its time to live, forget old memos, and free the
     /// storage of what was condemned long enough ago. What retention keeps is said by the component that is bound to
     /// `retention`; where none is, by `policy`. A component that fails keeps everything of the resource that it was asked
-    /// about.
+    /// about, and one whose breaker is open everything; the report says so. Its failures count for its breaker also in a
+    /// dry run.
     ///
     /// # Errors
     /// A store that cannot be read at all, and a retention component that cannot be had; errors on the way are in the
@@ -36,8 +39,7 @@ impl Floret {
         let config = bound.config_with(&Map::new())?.to_string();
         let judge = |key: ResourceKey, versions: Vec<KnownVersion>| {
             let (bound, config) = (Arc::clone(&bound), config.clone());
-            async move { self.judge(&bound, &config, key, versions).await.map_err(|error| error.to_string()) }
-                .boxed()
+            async move { self.judge(&bound, &config, key, versions).await.map_err(unjudged) }.boxed()
         };
         let (catalog, blobs) = (&*self.catalog, &self.blobs);
         let mut report = cleanup_judged(catalog, blobs, policy, Some(&judge), now, grace_ms, dry_run).await?;
@@ -70,9 +72,17 @@ impl Floret {
             last_access_age_ms: (access.count > 0).then_some(since_ms),
         };
         let versions = versions.into_iter().map(facts).collect();
-        let verdicts = bound.component.keep(subject, versions, config).await?;
+        let verdicts = self.guarded(bound, bound.component.keep(subject, versions, config)).await?;
         let judgement = |RetentionVerdict { keep, reason }| Judgement { keep, reason };
         Ok(verdicts.into_iter().map(judgement).collect())
+    }
+}
+
+/// An open breaker says the same of every resource; anything else is of the one that was asked about.
+fn unjudged(error: Error) -> Unjudged {
+    match error {
+        Error::BreakerOpen { .. } => Unjudged::NotAsked(error.to_string()),
+        error => Unjudged::Failed(error.to_string()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use floret_cache::Ticket;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::content::{Held, is_short};
+use crate::meters;
 use crate::plugins::POLICY_BINDING;
 use crate::policy::{Decision, Facts, SAMPLE_BYTES};
 use crate::retention::RETENTION_BINDING;
@@ -105,6 +107,13 @@ impl Floret {
     }
 
     pub(crate) async fn save_any(&self, request: SaveRequest) -> Result<Saved, Error> {
+        let began = Instant::now();
+        let saved = self.save_one(request).await;
+        meters::saved(saved.as_ref().map(std::iter::once).map_err(|_| 1), began.elapsed());
+        saved
+    }
+
+    async fn save_one(&self, request: SaveRequest) -> Result<Saved, Error> {
         let hashed = self.hash(request).await?;
         if let Some(version) = self.unchanged(&hashed).await? {
             return Ok(Saved { version, is_new: false });
@@ -113,8 +122,7 @@ impl Floret {
         let ticket = self.head_ticket(&hashed.request.key);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
-        let outcome =
-            self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
+        let outcome = self.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
         self.saved(outcome, content, ticket).await
     }
 
@@ -123,6 +131,13 @@ impl Floret {
     /// # Errors
     /// The first that fails, as for [`save`](Self::save); nothing of the batch is visible then.
     pub async fn save_batch(&self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>, Error> {
+        let (began, count) = (Instant::now(), requests.len() as u64);
+        let saved = self.save_together(requests).await;
+        meters::saved(saved.as_ref().map(|saved| saved.iter()).map_err(|_| count), began.elapsed());
+        saved
+    }
+
+    async fn save_together(&self, requests: Vec<SaveRequest>) -> Result<Vec<Saved>, Error> {
         for request in &requests {
             self.check_saved_by_people(&request.key).await?;
         }
@@ -131,7 +146,7 @@ impl Floret {
         let before: Vec<_> = hashed.iter().map(before).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
-        let outcomes = self.catalog.publish(publish).await.map_err(|error| Error::from(error).told())?;
+        let outcomes = self.publish(publish).await.map_err(|error| Error::from(error).told())?;
         let mut saved = Vec::with_capacity(outcomes.len());
         for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
             saved.push(self.saved(outcome, content, ticket).await?);
@@ -189,7 +204,8 @@ impl Floret {
             "breaker" => "use `floret plugin reset`",
             "search" => "use `floret build`",
             _ => {
-                let ids = self.bindings().await?.into_iter().map(|(id, ..)| id);
+                let bindings = self.binding_versions().await?;
+                let ids = bindings.iter().map(|version| version.key.resource_id.to_string());
                 let bound: Vec<String> =
                     ids.filter(|id| ![POLICY_BINDING, RETENTION_BINDING].contains(&id.as_str())).collect();
                 if !bound.iter().any(|id| id == name) {

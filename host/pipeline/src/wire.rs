@@ -1,15 +1,19 @@
 //! What is described in JSON Schema is what is written.
 
-use floret_model::{BuildSpec, Digest, ResourceKey, Seq, VersionRef};
-use floret_runtime::Query;
+use std::sync::Arc;
+
+use floret_model::{
+    BuildSpec, Digest, Fate, ResourceKey, Seq, StepPhases, StepReason, StepReport, TimestampMs, VersionRef,
+};
+use floret_runtime::{Limits, Query};
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::{
-    Binding, CorpusRequest, Costs, DerivedSpec, IfLatest, NewerInput, Quarantine, Sample, Sampling,
-    SearchAnswer, SearchHit, SearchMode, VersionEntry,
+    Binding, CorpusRequest, Costs, DerivedSpec, Event, IfLatest, LogLevel, LogLine, NewerInput, Publication,
+    Quarantine, Sample, Sampling, SearchAnswer, SearchHit, SearchMode, Stock, Users, VersionEntry,
 };
 
 fn validator<T: JsonSchema>() -> jsonschema::Validator {
@@ -49,6 +53,8 @@ fn small_values_are_described() {
     assert!(!validator::<Query>().is_valid(&json!({"fuzzy": {"text": "union", "distance": 3}})));
     described(&Costs::default());
     described(&Binding::new("trie"));
+    let limits = crate::bounds::in_force(&Limits::default(), &Limits::default());
+    described(&Users { limits: [("trie".to_owned(), limits)].into(), ..Users::default() });
 }
 
 #[test]
@@ -63,6 +69,37 @@ fn requests_may_leave_out_what_has_a_default() {
     let unknown = json!({"key": key(), "spec": spec, "colour": 1});
     assert!(!validator::<DerivedSpec>().is_valid(&unknown));
     assert!(serde_json::from_value::<DerivedSpec>(unknown).is_err());
+}
+
+#[test]
+fn what_happens_is_described() {
+    let step = StepReport {
+        key: key(),
+        direct: true,
+        reason: StepReason::Requested,
+        fate: Fate::Built { changed: true },
+        version: Some(version()),
+        recipe: None,
+        elapsed_ms: 1.5,
+        output_bytes: 3,
+        phases: StepPhases::default(),
+        log_lines: 1,
+    };
+    let line = LogLine {
+        key: key(),
+        component: "trie@0.1.0".to_owned(),
+        stage: "build".to_owned(),
+        level: LogLevel::Warn,
+        text: "odd".to_owned(),
+    };
+    assert_eq!(described(&Event::Planned(Arc::default()))["event"], "planned");
+    assert_eq!(described(&Event::StepStarted { key: key() })["data"], json!({ "key": key() }));
+    assert_eq!(described(&Event::Logged(line))["data"]["level"], "warn");
+    assert_eq!(described(&Event::StepFinished(Arc::new(step)))["data"]["fate"], "built");
+    assert_eq!(described(&Event::Published), json!({ "event": "published" }));
+    let at = TimestampMs(7);
+    described(&Publication { id: "p".to_owned(), at, is_own: true, versions: vec![version()], more: 1 });
+    described(&Stock { counted_at: at, compressed_away_bytes: -3, ..Stock::default() });
 }
 
 #[test]

@@ -48,7 +48,13 @@ pub(crate) fn describe(
     if kind == ContractKind::Index {
         check_modes(&modes).map_err(malformed)?;
     }
-    Ok((check_description(told, kind).map_err(malformed)?, modes))
+    let version = check_description(&told, kind).map_err(malformed)?;
+    let config_schema = parse_schema(&told.config_schema).map_err(|text| {
+        let component = format!("{}@{version}", told.name);
+        Error::InvalidSchema { at: Box::new(Site { component, ..site.clone() }), text }
+    })?;
+    let types::Description { name, summary, output_media_type, .. } = told;
+    Ok((Description { name, version, summary, output_media_type, config_schema }, modes))
 }
 
 fn check_modes(modes: &[Mode]) -> Result<(), String> {
@@ -59,7 +65,8 @@ fn check_modes(modes: &[Mode]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_description(told: types::Description, kind: ContractKind) -> Result<Description, String> {
+/// What it says of itself but for the schema; the answer is its version.
+fn check_description(told: &types::Description, kind: ContractKind) -> Result<Version, String> {
     let letters = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if told.name.is_empty() || told.name.len() > NAME_BYTES_MAX || !told.name.bytes().all(letters) {
         return Err(format!(
@@ -87,19 +94,17 @@ fn check_description(told: types::Description, kind: ContractKind) -> Result<Des
         };
         return Err(format!("the output media type is {media_type:?}: expected {expected}"));
     }
-    bounded("config schema", &told.config_schema, SCHEMA_BYTES_MAX)?;
-    let config_schema: serde_json::Value = serde_json::from_str(&told.config_schema)
-        .map_err(|error| format!("the config schema is not JSON: {error}"))?;
-    if !config_schema.is_object() {
-        return Err("the config schema is not a JSON object".to_owned());
+    Ok(version)
+}
+
+fn parse_schema(text: &str) -> Result<serde_json::Value, String> {
+    bounded("schema", text, SCHEMA_BYTES_MAX)?;
+    let schema: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
+    if !schema.is_object() {
+        return Err("it is not a JSON object".to_owned());
     }
-    Ok(Description {
-        name: told.name,
-        version,
-        summary: told.summary,
-        output_media_type: told.output_media_type,
-        config_schema,
-    })
+    Ok(schema)
 }
 
 fn bounded(what: &str, text: &str, bytes_max: usize) -> Result<(), String> {
@@ -126,14 +131,14 @@ mod tests {
     fn check(change: impl FnOnce(&mut types::Description), kind: ContractKind, expected: &str) {
         let mut changed = told();
         change(&mut changed);
-        let fault = check_description(changed, kind).expect_err(expected);
+        let fault = check_description(&changed, kind).expect_err(expected);
         assert!(fault.contains(expected), "{fault:?} does not tell {expected:?}");
     }
 
     #[test]
     fn descriptions_are_checked() {
         let index = ContractKind::Index;
-        assert!(check_description(told(), index).is_ok());
+        assert!(check_description(&told(), index).is_ok());
         check(|told| told.name = "Trie".into(), index, "the name is \"Trie\"");
         check(|told| told.name = "x".repeat(65), index, "1 to 64");
         check(|told| told.version = "1".into(), index, "the version is \"1\"");
@@ -141,9 +146,19 @@ mod tests {
         check(|told| told.output_media_type = String::new(), index, "a media type");
         check(|_| {}, ContractKind::Corpus, "text/vnd.floret.corpus; version=1");
         check(|_| {}, ContractKind::Policy, "expected nothing");
-        check(|told| told.config_schema = "{".into(), index, "not JSON");
-        check(|told| told.config_schema = "[]".into(), index, "not a JSON object");
-        check(|told| told.config_schema = " ".repeat(65_537), index, "65537 bytes");
+    }
+
+    #[test]
+    fn schemas_are_bounded_and_are_json_objects() {
+        for (schema, expected) in [
+            ("{", "it is not JSON"),
+            ("[]", "it is not a JSON object"),
+            (&*" ".repeat(65_537), "the schema has 65537 bytes: at most 65536 are allowed"),
+        ] {
+            let fault = parse_schema(schema).expect_err(expected);
+            assert!(fault.contains(expected), "{fault:?} does not tell {expected:?}");
+        }
+        assert!(parse_schema(&format!("{{}}{}", " ".repeat(65_534))).is_ok());
     }
 
     #[test]

@@ -107,6 +107,12 @@ pub enum Error {
     /// The component answered something that its contract forbids: mend the component.
     #[error("{at}: malformed answer: {text}")]
     Malformed { at: Box<Site>, text: String },
+    /// The component says of its configuration what is no JSON Schema: mend the component.
+    #[error(
+        "{at}: the schema of its configuration is invalid: {text}; mend the JSON Schema that `describe` answers with, \
+         and build the component again"
+    )]
+    InvalidSchema { at: Box<Site>, text: String },
     /// The caller's question is outside the contract: mend the call.
     #[error("{at}: invalid query: {text}")]
     InvalidQuery { at: Box<Site>, text: String },
@@ -192,6 +198,7 @@ floret_model::error_codes!(Error {
     Trap => "plugin_trap",
     Limit => "plugin_limit",
     Malformed => "plugin_malformed",
+    InvalidSchema => "plugin_invalid_schema",
     InvalidQuery => "plugin_invalid_query",
     WrongContract => "plugin_wrong_contract",
     NotAComponent => "plugin_not_a_component",
@@ -265,6 +272,7 @@ impl Error {
             | Self::Trap { at, .. }
             | Self::Limit { at, .. }
             | Self::Malformed { at, .. }
+            | Self::InvalidSchema { at, .. }
             | Self::InvalidQuery { at, .. }
             | Self::WrongContract { at, .. }
             | Self::Cancelled { at } => Some(at),

@@ -9,6 +9,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
 
 use crate::error::Site;
+use crate::guest_log::{LogLevel, LogListener};
 use crate::input::Input;
 use crate::limits::{LimitKind, Limits};
 use crate::sink::Written;
@@ -88,15 +89,6 @@ impl Deadline {
     }
 }
 
-/// How important a log line is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-}
-
 /// What the store of one job holds: its inputs, what it wrote, what it logged and what it may use.
 pub(crate) struct Job {
     site: Arc<Site>,
@@ -115,6 +107,7 @@ struct Log {
     bytes_dropped: u64,
     kept: VecDeque<String>,
     panic: Option<String>,
+    listener: Option<LogListener>,
 }
 
 impl Job {
@@ -133,6 +126,12 @@ impl Job {
     /// With what a guest that was built for WASI finds.
     pub(crate) fn in_world(self, wasi: World) -> Self {
         Self { wasi, ..self }
+    }
+
+    /// With somebody who hears what it logs.
+    pub(crate) fn heard_by(mut self, listener: Option<LogListener>) -> Self {
+        self.log.listener = listener;
+        self
     }
 
     pub(crate) fn input(&self, place: u32) -> wasmtime::Result<&Input> {
@@ -179,6 +178,9 @@ impl Job {
             log.kept.pop_front();
         }
         log.kept.push_back(line.to_owned());
+        if let Some(listener) = &log.listener {
+            listener(&self.site, level, line);
+        }
         let Site { component, stage, .. } = &*self.site;
         let contract = self.site.contract.as_ref().map(tracing::field::display);
         macro_rules! emit {

@@ -12,6 +12,7 @@ use crate::component::{Built, Loaded};
 use crate::contract::{CorpusStatistics, Said, corpus_v0_1 as corpus};
 use crate::corpus_check::check_corpus;
 use crate::error::{Error, Site};
+use crate::guest_log::{self, LogListener};
 use crate::input::Input;
 use crate::instance::{CancelOnDrop, Cancelled, Deadline, Job, store};
 use crate::limits::LimitKind;
@@ -43,9 +44,10 @@ impl BuilderJob {
         let _cancel = CancelOnDrop(cancelled.clone());
         let site = self.site.clone();
         let span = tracing::Span::current();
+        let listener = guest_log::listener();
         let task = tokio::task::spawn_blocking(move || {
             let _turns = (own, turn); // kept until the guest has ended, even if nobody waits for it
-            span.in_scope(|| work(&mut Running::new(self, cancelled)))
+            span.in_scope(|| work(&mut Running::new(self, cancelled, listener)))
         });
         task.await.unwrap_or_else(|error| Err(gone(error, &site)))
     }
@@ -61,13 +63,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn new(job: BuilderJob, cancelled: Cancelled) -> Self {
+    fn new(job: BuilderJob, cancelled: Cancelled, listener: Option<LogListener>) -> Self {
         let BuilderJob { loaded, site, inputs, config } = job;
         let limits = &loaded.limits;
         let input_bytes = inputs.iter().map(|input| input.bytes.size_bytes()).sum();
         let deadline = Deadline::after(limits.call_timeout, LimitKind::CallTime, Some(cancelled));
         let world = wasi::world(&loaded, &site, &config, &inputs);
-        let job = Job::new(site.clone(), inputs, limits, deadline).in_world(world);
+        let job = Job::new(site.clone(), inputs, limits, deadline).in_world(world).heard_by(listener);
         Self { store: store(loaded.bound.engine(), limits, job), loaded, site, input_bytes, call_ms: 0.0 }
     }
 

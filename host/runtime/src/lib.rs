@@ -7,7 +7,7 @@
 //! There are two engines. Builders run on the deterministic one, whose [`Runtime::profile`] is part of every
 //! recipe; searches and policies on a faster one, since they name nothing. Every job has a store of its own
 //! with [`Limits`]; a guest that reaches one is stopped, and what was stopped is an [`Error`] and never a result.
-//! Guests log to `tracing` with target `floret::guest`.
+//! Guests log to `tracing` with target `floret::guest`; what a builder logs is told to whoever is [`listening`], too.
 //!
 //! What is deliberately absent: async guests, threads, clocks, randomness, files and network for guests (a guest
 //! that was built for WASI finds an empty world instead: `wasi.rs`); a store that outlives its job, except for
@@ -26,6 +26,7 @@ mod decide;
 mod describe;
 mod engine;
 mod error;
+mod guest_log;
 mod input;
 mod instance;
 mod job;
@@ -50,6 +51,7 @@ pub use contract::{
 pub use corpus_check::check_corpus;
 pub use custom::{Called, CustomComponent, CustomContract, Hosted};
 pub use error::{Error, Site, Traces, TrapKind};
+pub use guest_log::{LogLevel, LogListener, listening};
 pub use input::{Input, InputBytes};
 pub use limits::{LimitKind, Limits};
 pub use runtime::{Runtime, RuntimeConfig, supported_contracts};

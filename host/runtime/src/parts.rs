@@ -16,6 +16,7 @@ use crate::answers;
 use crate::component::{Built, IndexStatistics, Loaded};
 use crate::contract::{PARTS_MAX, index, index_v0_2};
 use crate::error::{Error, Traces};
+use crate::guest_log::heard_here;
 use crate::input::Input;
 use crate::job::{BuilderJob, gone};
 use crate::limits::LimitKind;
@@ -153,7 +154,7 @@ async fn every_part(
         {
             let (loaded, corpora, config) = (loaded.clone(), corpora.to_vec(), config.to_owned());
             let built = async move { (place, part(&loaded, corpora, &config, place, parts).await) };
-            under_way.spawn(built.in_current_span());
+            under_way.spawn(heard_here(built).in_current_span());
         }
         let Some(ended) = under_way.join_next().await else { break };
         let (place, built) = ended.map_err(|error| gone(error, &loaded.site("build")))?;

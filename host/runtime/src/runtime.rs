@@ -98,8 +98,8 @@ impl Runtime {
     /// # Errors
     /// [`Error::TooLarge`], [`Error::NotAComponent`], [`Error::NoContract`], [`Error::SeveralContracts`],
     /// [`Error::UnsupportedContractVersion`], [`Error::ForbiddenImport`], [`Error::Compile`],
-    /// [`Error::ContractMismatch`]; [`Error::Malformed`] if its description is; a trap or a limit of
-    /// `describe`.
+    /// [`Error::ContractMismatch`]; [`Error::Malformed`] if its description is, [`Error::InvalidSchema`] if the schema in
+    /// it is no JSON object or too long; a trap or a limit of `describe`.
     pub async fn load(self: &Arc<Self>, bytes: Bytes) -> Result<Arc<Component>, Error> {
         let loaded = self.shared.aside(bytes, Shared::load).await?;
         Ok(Arc::new(Component::new(loaded)))

@@ -1,6 +1,7 @@
 //! Who may do what: every route has a scope, and a request shows a token that has it, and that is for the namespaces it touches.
 
 mod grant;
+mod sessions;
 mod tokens;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use axum::routing::MethodRouter;
 use floret_model::TimestampMs;
 
 pub(crate) use self::grant::Grant;
+use self::sessions::Sessions;
+pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 use self::tokens::Stamp;
 pub use self::tokens::{NewToken, Scope, Token, TokenFile};
 use crate::Turn;
@@ -39,6 +42,7 @@ pub(crate) struct Who(pub String);
 pub struct Access {
     file: TokenFile,
     current: Mutex<Current>,
+    sessions: Sessions,
 }
 
 struct Current {
@@ -63,7 +67,7 @@ impl Access {
         let file = TokenFile::at(path);
         let (stamp, tokens) = (file.stamp(), file.read()?);
         let current = Current { looked_at: Instant::now(), stamp, tokens: tokens.map(Into::into) };
-        Ok(Arc::new(Self { file, current: Mutex::new(current) }))
+        Ok(Arc::new(Self { file, current: Mutex::new(current), sessions: Sessions::default() }))
     }
 
     /// Whether requests have to show a token.
@@ -97,14 +101,19 @@ impl Access {
 
     fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Token>, Problem> {
         let Some(tokens) = self.tokens() else { return Ok(None) };
-        let shown = header_text(headers, &AUTHORIZATION)?;
-        let Some(shown) = shown.and_then(|shown| shown.split_once(' ')) else {
-            return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`"));
-        };
-        let (scheme, text) = shown;
-        let token = match scheme.eq_ignore_ascii_case("bearer") {
-            true => tokens::find(&tokens, text.trim()),
-            false => None,
+        let token = match header_text(headers, &AUTHORIZATION)? {
+            Some(shown) => match shown.split_once(' ') {
+                Some((scheme, text)) if scheme.eq_ignore_ascii_case("bearer") => {
+                    tokens::find(&tokens, text.trim())
+                }
+                _ => None,
+            },
+            None => match self.sessions.secret(headers) {
+                Some(secret) => tokens::find(&tokens, &secret),
+                None => {
+                    return Err(Problem::unauthenticated("a token is needed: `authorization: Bearer TOKEN`"));
+                }
+            },
         };
         let token = token.ok_or_else(|| Problem::unauthenticated("this token is not known here"))?;
         if token.revoked_at.is_some() {
@@ -117,6 +126,20 @@ impl Access {
             return Err(Problem::forbidden(&format!("the token {} has not the scope {scope}", token.id)));
         }
         Ok(Some(token.clone()))
+    }
+
+    /// Begin a session of the console for a token; answers its id, which stands for the token from here on.
+    pub(crate) fn begin_session(&self, secret: &str) -> Result<String, Problem> {
+        let mut headers = HeaderMap::new();
+        let shown = format!("Bearer {secret}").parse();
+        headers.insert(AUTHORIZATION, shown.map_err(|_| Problem::unauthenticated("this is no token"))?);
+        self.admit(&headers, Scope::Read)?;
+        Ok(self.sessions.begin(secret))
+    }
+
+    /// End the session that a request shows, if it shows one.
+    pub(crate) fn end_session(&self, headers: &HeaderMap) {
+        self.sessions.end(headers);
     }
 
     /// Handlers that only those may reach who show a token with this scope.

@@ -11,7 +11,7 @@ use axum::response::Response;
 
 use crate::access::Who;
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest id of a request that is taken over from a client.
 const ID_BYTES_MAX: usize = 64;
 

@@ -9,14 +9,16 @@ use axum::{Extension, Json};
 use bytes::Bytes;
 use floret_model::{ResourceKey, Seq};
 use floret_pipeline::{Content, Floret, IfLatest, SaveRequest, Saved};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::access::Grant;
 use crate::content::whole;
 use crate::given::Parameters;
 use crate::options;
 use crate::problem::Problem;
-use crate::versions::{Nothing, document};
+use crate::versions::{Nothing, SavedVersion};
 
 /// Of a batch, which is held in memory.
 const BATCH_BYTES_MAX: u64 = 64 << 20;
@@ -28,18 +30,34 @@ pub(crate) async fn save(
     _: Parameters<Nothing>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<SavedBatch>, Problem> {
     let body = whole(&headers, body, BATCH_BYTES_MAX).await?;
     let requests = requests(&body)?;
     grant.check(requests.iter().map(|request| &request.key))?;
     let saved = host.save_batch(requests).await?;
-    Ok(Json(json!({"saved": saved.iter().map(told).collect::<Vec<_>>()})))
+    Ok(Json(SavedBatch { saved: saved.iter().map(SavedLine::of).collect() }))
 }
 
-fn told(saved: &Saved) -> Value {
-    let mut told = document(&saved.version);
-    told["is_new"] = json!(saved.is_new);
-    told
+/// A batch that was saved.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SavedBatch {
+    /// In the order of the lines.
+    saved: Vec<SavedLine>,
+}
+
+/// A line of a batch that was saved.
+#[derive(Serialize, JsonSchema)]
+struct SavedLine {
+    #[serde(flatten)]
+    saved: SavedVersion,
+    /// Whether a version was made; not where the latest one says the same.
+    is_new: bool,
+}
+
+impl SavedLine {
+    fn of(saved: &Saved) -> Self {
+        Self { saved: SavedVersion::of(&saved.version), is_new: saved.is_new }
+    }
 }
 
 fn requests(body: &[u8]) -> Result<Vec<SaveRequest>, Problem> {

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use floret_model::{Bump, CorpusType, KeyError, ResourceKey};
 use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Floret, Selector};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,8 +22,9 @@ fn keys(texts: &[String]) -> Result<Vec<ResourceKey>, KeyError> {
 }
 
 /// A resource to build. Without inputs and parts it is built from what its latest version was built from.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Build")]
 pub(crate) struct Asked {
     /// `TYPE/ID` or `NAMESPACE:TYPE/ID`, as all names here.
     key: String,
@@ -73,17 +75,23 @@ pub(crate) async fn build(
 }
 
 /// A corpus to create, or to give other inputs.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Corpus")]
 pub(crate) struct Created {
+    /// `TYPE/ID` or `NAMESPACE:TYPE/ID`, as all names here.
     key: String,
+    /// Texts and dictionary entries.
     #[serde(default)]
     documents: Vec<String>,
+    /// Corpora.
     #[serde(default)]
     children: Vec<String>,
     #[serde(default)]
     corpus_type: CorpusType,
+    /// Of its language.
     dialect: Option<String>,
+    /// Members over those of the binding's configuration.
     #[serde(default)]
     config: Map<String, Value>,
 }
@@ -114,12 +122,16 @@ pub(crate) async fn create(
 }
 
 /// What a corpus is to have, too.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Addition")]
 pub(crate) struct Added {
+    /// `TYPE/ID` or `NAMESPACE:TYPE/ID`, as all names here.
     key: String,
+    /// Texts and dictionary entries.
     #[serde(default)]
     documents: Vec<String>,
+    /// Corpora.
     #[serde(default)]
     children: Vec<String>,
 }
@@ -143,10 +155,13 @@ pub(crate) async fn add(
     jobs.answer(wants, Kind::Corpus, about, work).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AsOf {
+    /// Its place in the log.
+    #[schemars(range(min = 1))]
     seq: Option<u64>,
+    /// A semantic version such as `1.0.2`, a seq, or `latest`; not together with `seq`.
     version: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use floret_model::{KeyError, Plan, ResourceKey};
 use floret_pipeline::Floret;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::access::Grant;
@@ -18,10 +19,12 @@ use crate::versions::Nothing;
 /// Resources in one request.
 const KEYS_MAX: usize = 1000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Changed")]
 pub(crate) struct Roots {
     /// Resources that changed, as `NAMESPACE:TYPE/ID` or `TYPE/ID`.
+    #[schemars(length(min = 1, max = KEYS_MAX))]
     keys: Vec<String>,
 }
 

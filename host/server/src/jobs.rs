@@ -15,17 +15,20 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use floret_model::ResourceKey;
 use floret_pipeline::Progress;
+use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-pub(crate) use self::answers::{Wants, cancel, events, list, one};
+pub(crate) use self::answers::{LAST_EVENT_ID, PREFER, Wants, cancel, events, list, one, stream_turn};
 use self::job::{Job, Unfinished};
+pub(crate) use self::job::{JobDocument, Told};
 use crate::fairness::may_take_long;
 use crate::problem::Problem;
 
 /// Jobs at once; each may hold a builder's memory.
 const RUNNING_MAX: usize = 32;
-/// Jobs that have ended and are still known: with all of their events some 75 MB at the very most.
+/// Jobs that have ended and are still known: with all of their events some 110 MB at the very most.
 const ENDED_MAX: usize = 50;
 /// Resources that a job's subject names.
 const NAMED_MAX: usize = 3;
@@ -34,13 +37,14 @@ const NAMED_MAX: usize = 3;
 #[derive(Default)]
 pub(crate) struct Jobs {
     held: Mutex<Held>,
+    /// Whether the server was asked to end.
+    stopping: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Held {
     jobs: VecDeque<Arc<Job>>,
     tasks: JoinSet<()>,
-    is_stopping: bool,
 }
 
 impl Jobs {
@@ -62,7 +66,7 @@ impl Jobs {
     {
         let mut held = self.held();
         while held.tasks.try_join_next().is_some() {}
-        if held.is_stopping {
+        if *self.stopping.borrow() {
             return Err(Problem::unavailable("this host is about to end; ask another one".to_owned()));
         }
         let running = held.jobs.iter().filter(|job| job.is_running()).count();
@@ -113,6 +117,38 @@ impl Jobs {
         awaited.0.ended().await.map(|result| Json(result).into_response())
     }
 
+    /// Begin some work that no client waits for; answers the id of its job.
+    pub(crate) fn start<T, F>(
+        &self,
+        kind: Kind,
+        subject: String,
+        work: impl FnOnce(Progress) -> F,
+    ) -> Result<String, Problem>
+    where
+        T: Serialize,
+        F: Future<Output = Result<T, Problem>> + Send + 'static,
+    {
+        Ok(self.begin(Wants::Job, kind, subject, work)?.id().to_owned())
+    }
+
+    /// The jobs that are known, newest first, without their results.
+    pub(crate) fn documents(&self) -> Vec<JobDocument> {
+        self.held().jobs.iter().rev().map(|job| job.document(false)).collect()
+    }
+
+    /// A job with its result, and what it told as far as that is kept.
+    pub(crate) fn told(&self, id: &str) -> Result<(JobDocument, Vec<Told>), Problem> {
+        let job = self.find(id)?;
+        Ok((job.document(true), job.since(0).0))
+    }
+
+    /// Have a job end soon; one that has ended stays as it is.
+    pub(crate) fn cancel(&self, id: &str) -> Result<JobDocument, Problem> {
+        let job = self.find(id)?;
+        job.cancel();
+        Ok(job.document(false))
+    }
+
     fn find(&self, id: &str) -> Result<Arc<Job>, Problem> {
         let found = self.held().jobs.iter().find(|job| job.id() == id).cloned();
         found.ok_or_else(|| {
@@ -124,9 +160,19 @@ impl Jobs {
 
     /// Take no more work, and cancel what no client waits for: the server was asked to end.
     pub(crate) fn stop(&self) {
-        let mut held = self.held();
-        held.is_stopping = true;
+        let held = self.held();
+        self.stopping.send_replace(true);
         held.jobs.iter().filter(|job| !job.is_awaited()).for_each(|job| job.cancel());
+    }
+
+    /// How many are at work.
+    pub(crate) fn running(&self) -> usize {
+        self.held().jobs.iter().filter(|job| job.is_running()).count()
+    }
+
+    /// Told when the server was asked to end.
+    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
+        self.stopping.subscribe()
     }
 
     /// End what still runs.
@@ -146,8 +192,9 @@ impl Drop for Awaited {
 }
 
 /// What is done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "JobKind")]
 pub(crate) enum Kind {
     Cascade,
     Build,
@@ -179,9 +226,12 @@ pub(crate) fn subject(keys: &[ResourceKey]) -> String {
 mod tests {
     use std::future::pending;
 
+    use serde_json::Value;
+
+    use super::job::State;
     use super::*;
 
-    async fn until_ended(job: &Job) -> Result<serde_json::Value, &'static str> {
+    async fn until_ended(job: &Job) -> Result<Value, &'static str> {
         job.ended().await.map_err(|problem| problem.parts().0)
     }
 
@@ -191,21 +241,21 @@ mod tests {
         let begin = |kind| jobs.begin(Wants::Job, kind, "a".to_owned(), |_| async { Ok(7) });
         let done = begin(Kind::Build).expect("it begins");
         assert_eq!(until_ended(&done).await, Ok(7.into()));
-        assert_eq!(done.document(true)["state"], "done");
+        assert_eq!(done.document(true).state, State::Done);
         done.cancel();
-        assert_eq!(done.document(true)["state"], "done", "what has ended is not cancelled");
+        assert_eq!(done.document(true).state, State::Done, "what has ended is not cancelled");
         let failed = jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async {
             Err::<(), _>(Problem::invalid("no"))
         });
         let failed = failed.expect("it begins");
         assert_eq!(until_ended(&failed).await, Err("invalid_request"));
-        assert_eq!(failed.document(true)["problem"]["detail"], "no");
+        assert!(failed.document(true).problem.is_some_and(|problem| problem.detail == "no"));
         let broken =
             jobs.begin(Wants::Job, Kind::Warming, String::new(), |_| pending::<Result<(), Problem>>());
         let broken = broken.expect("it begins");
         broken.cancel();
         assert_eq!(until_ended(&broken).await, Err("interrupted"));
-        assert_eq!(broken.document(true)["state"], "cancelled");
+        assert_eq!(broken.document(true).state, State::Cancelled);
         let panicked =
             jobs.begin(Wants::Job, Kind::Build, String::new(), |_| async { Err::<(), _>(panics()) });
         assert_eq!(until_ended(&panicked.expect("it begins")).await, Err("other"));
@@ -224,10 +274,10 @@ mod tests {
         assert!(futures::poll!(waiting.as_mut()).is_pending());
         let job = Arc::clone(&jobs.held().jobs[0]);
         jobs.stop();
-        assert_eq!(job.document(true)["state"], "running", "its client waits");
+        assert_eq!(job.document(true).state, State::Running, "its client waits");
         drop(waiting);
         assert_eq!(until_ended(&job).await, Err("invalid_request"));
-        assert_eq!(job.document(true)["state"], "cancelled");
+        assert_eq!(job.document(true).state, State::Cancelled);
     }
 
     fn panics() -> Problem {

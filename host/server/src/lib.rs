@@ -1,11 +1,13 @@
 //! Floret over HTTP: a host that runs on, saves and reads versions for others, follows what other hosts publish and
 //! cleans up by the clock.
 //!
-//! Entry point: [`serve`]. `versions` has the resources, `records` all that is kept of them, `search` the questions,
+//! Entry point: [`serve`]. `routes` is the table of all that is answered, of which the router and `openapi` are made.
+//! `versions` has the resources, `records` all that is kept of them, `search` the questions,
 //! `cascades` what follows from a change, `builds` what is made from others, `batches` many saves at once, `options` what
 //! is known of a content that is saved, `plugins` components and bindings, `swaps` their changes, `policies` comparisons,
-//! `upkeep` cache and store, `jobs` the long work, `health` the probes. `problem` is the one place that makes statuses of errors (RFC 9457), `content` moves bytes,
-//! `ranges` says which, `given`
+//! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
+//! the probes, `meters` and `process` what is counted. `problem` is the one place that makes statuses of errors (RFC
+//! 9457), `content` moves bytes, `ranges` says which, `given`
 //! reads what a request says, `listen` has the connections, `tls` their certificate, `access` asks for tokens, `audit`
 //! keeps what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps the background work alive. The
 //! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
@@ -15,19 +17,25 @@ mod audit;
 mod batches;
 mod builds;
 mod cascades;
+mod console;
 mod content;
+mod events;
 mod fairness;
 mod given;
 mod health;
 mod jobs;
 mod listen;
+mod meters;
+mod openapi;
 mod options;
 mod origin;
 mod plugins;
 mod policies;
 mod problem;
+mod process;
 mod ranges;
 mod records;
+mod routes;
 mod search;
 mod supervise;
 mod swaps;
@@ -44,15 +52,18 @@ use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use axum::{Extension, Router};
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 pub use crate::access::{Access, NewToken, Scope, Token, TokenFile};
+use crate::console::Console;
 use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;
+pub use crate::meters::Exposition;
+use crate::meters::Meters;
+pub use crate::openapi::openapi;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
@@ -100,6 +111,8 @@ pub struct ServeOptions {
     pub request_timeout: Duration,
     /// What it speaks TLS with, if it does.
     pub tls: Option<Arc<Tls>>,
+    /// What writes the metrics of the recorder that is installed, if one is.
+    pub metrics: Option<Exposition>,
 }
 
 /// Serve until `stop` is done; then take no more connections, and let requests that run end within
@@ -113,6 +126,7 @@ pub async fn serve(
     options: ServeOptions,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    meters::describe();
     let following = supervised("following", PAUSE_MIN, {
         let host = Arc::clone(&host);
         move || follow(Arc::clone(&host))
@@ -143,12 +157,19 @@ pub async fn serve(
         true => Names::Loopback(options.hosts.into()),
         false => Names::Any,
     };
-    let app = app(host, &options.access, Arc::clone(&jobs))
+    let console = Console::new(Arc::clone(&options.access), acceptor.is_some());
+    let watching = supervised("watching the cache", PAUSE_MIN, {
+        let (host, console) = (Arc::clone(&host), Arc::clone(&console));
+        move || watch(Arc::clone(&host), Arc::clone(&console))
+    });
+    let app = app(host, &options.access, Arc::clone(&jobs), console)
         .layer(Extension(Arc::new(options.retention)))
         .layer(Extension(Clients::new(options.client_requests_max)))
         .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
         .layer(from_fn_with_state(names, origin::own))
-        .layer(from_fn(audit::kept));
+        .layer(from_fn(audit::kept))
+        .layer(Extension(options.metrics))
+        .layer(from_fn_with_state(Meters::new(), meters::counted));
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
@@ -159,7 +180,7 @@ pub async fn serve(
             tracing::warn!("requests that did not end in {} s are cut off", options.drain.as_secs());
             Ok(())
         }
-        () = async { tokio::join!(following, tending, counting, certified); std::future::pending().await } => Ok(()),
+        () = async { tokio::join!(following, tending, counting, watching, certified); std::future::pending().await } => Ok(()),
     };
     jobs.end().await;
     served
@@ -190,62 +211,20 @@ async fn count(host: Arc<Floret>) {
     }
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>) -> Router {
+async fn watch(host: Arc<Floret>, console: Arc<Console>) {
+    console.watch(&host).await;
+}
+
+fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
+    let pages = console::routes(console, host.component_bytes_max());
     let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
-    Router::new()
-        .route("/healthz", get(health::lives))
-        .route("/readyz", get(health::is_ready))
-        .route("/errors/{code}", get(problem::explained))
-        .merge(resources(access).layer(Extension(jobs)).route_layer(bounded))
+    let (counted, uncounted) = routes::routers(access);
+    uncounted
+        .merge(counted.merge(pages).route_layer(bounded))
+        .layer(Extension(jobs))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(host)
-}
-
-fn resources(access: &Arc<Access>) -> Router<Arc<Floret>> {
-    let read = |route| access.guarding(Scope::Read, route);
-    let write = |route| access.guarding(Scope::Write, route);
-    let plug = |route| access.guarding(Scope::Plugins, route);
-    let administer = |route| access.guarding(Scope::Admin, route);
-    Router::new()
-        .route("/v1/{namespace}/{type}/{id}", read(get(versions::get)).merge(write(put(versions::put))))
-        .route("/v1/{namespace}/{type}/{id}/log", read(get(versions::log)))
-        .route("/v1/{namespace}/{type}/{id}/record", read(get(records::one)))
-        .route("/v1/{namespace}/{type}/{id}/records", read(get(records::log)))
-        .route("/v1/records", read(get(records::list)))
-        .route("/v1/{namespace}/{type}/{id}/document", read(get(versions::about)))
-        .route("/v1/{namespace}/{type}/{id}/why", read(get(search::why)))
-        .route("/v1/resources", read(get(search::list)))
-        .route("/v1/search", read(get(search::search)))
-        .route("/v1/plans", read(post(cascades::plan)))
-        .route("/v1/cascades", write(post(cascades::cascade)))
-        .route("/v1/{namespace}/{type}/{id}/tree", read(get(builds::tree)))
-        .route("/v1/batches", write(post(batches::save)))
-        .route("/v1/builds", write(post(builds::build)))
-        .route("/v1/corpora", write(post(builds::create)))
-        .route("/v1/corpora/add", write(post(builds::add)))
-        .route("/v1/cache", read(get(upkeep::cache)))
-        .route("/v1/cache/warmings", administer(post(upkeep::warm)))
-        .route("/v1/cache/invalidations", administer(post(upkeep::invalidate)))
-        .route("/v1/cleanups", administer(post(upkeep::clean_up)))
-        .route("/v1/verifications", administer(post(upkeep::verify)))
-        .route("/v1/jobs", read(get(jobs::list)))
-        .route("/v1/jobs/{id}", read(get(jobs::one)).merge(write(delete(jobs::cancel))))
-        .route("/v1/jobs/{id}/events", read(get(jobs::events)))
-        .route("/v1/plugins", read(get(plugins::list)).merge(plug(post(swaps::install))))
-        .route(
-            "/v1/plugins/{name}",
-            read(get(plugins::inspect)).merge(plug(put(swaps::install_as).delete(swaps::remove))),
-        )
-        .route("/v1/inspections", plug(post(plugins::inspect_given)))
-        .route("/v1/bindings", read(get(plugins::bindings)))
-        .route("/v1/bindings/{type}", plug(put(swaps::bind).delete(swaps::unbind)))
-        .route("/v1/rollbacks", plug(post(swaps::go_back)))
-        .route("/v1/breakers", read(get(plugins::breakers)))
-        .route("/v1/breakers/{type}", plug(delete(plugins::reset)))
-        .route("/v1/quarantines", read(get(plugins::quarantines)))
-        .route("/v1/quarantines/{component}", plug(delete(plugins::release)))
-        .route("/v1/policies/comparisons", plug(post(policies::compare)))
 }
 
 /// Refuse rather than queue: a balancer sends what is refused to another host.
@@ -262,8 +241,10 @@ async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next
 }
 
 async fn no_such_path(uri: Uri) -> Problem {
-    let expected = "expected /v1/NAMESPACE/TYPE/ID, with /document, /log, /record, /records, /tree or /why behind it, /v1/resources, /v1/records, /v1/batches, /v1/builds, /v1/corpora, /v1/cache, /v1/cleanups, /v1/verifications, /v1/search, /v1/plans, /v1/cascades, /v1/jobs, /v1/plugins, /v1/inspections, /v1/bindings, /v1/rollbacks, /v1/breakers, /v1/quarantines, /v1/policies/comparisons, /healthz, /readyz or /errors/CODE; a / in an id is written %2F";
-    Problem::not_found(format!("there is nothing at {}: {expected}", uri.path()))
+    Problem::not_found(format!(
+        "there is nothing at {}: /docs and /openapi.json have all that there is; a / in an id is written %2F",
+        uri.path()
+    ))
 }
 
 async fn no_such_method() -> Problem {

@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use metrics::{Gauge, gauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -21,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::audit::Peer;
+use crate::meters::CONNECTIONS;
 
 /// Connections at once; those beyond wait until one ends. An idle one takes a task and what came of its head.
 const CONNECTIONS_MAX: usize = 4096;
@@ -75,6 +77,23 @@ async fn next(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Ow
     }
 }
 
+/// A connection among those that are open.
+struct Counted(Gauge);
+
+impl Counted {
+    fn one() -> Self {
+        let open = gauge!(CONNECTIONS);
+        open.increment(1.0);
+        Self(open)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
 /// A client that went away before it was accepted is nothing to wait for.
 fn is_of_the_client(error: &io::Error) -> bool {
     let gone = [ErrorKind::ConnectionAborted, ErrorKind::ConnectionReset, ErrorKind::ConnectionRefused];
@@ -89,6 +108,7 @@ async fn connection(
     place: OwnedSemaphorePermit,
 ) {
     let peer = stream.peer_addr().ok().map(Peer);
+    let _counted = Counted::one();
     // It is only slower without.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |mut request: Request<Incoming>| {

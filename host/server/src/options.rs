@@ -8,29 +8,39 @@ use floret_model::{
     Bump, DictionaryMetadata, KeyError, LiteratureMetadata, Metadata, ResourceKey, TypedMetadata,
 };
 use floret_pipeline::{Content, SaveRequest};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::given::header_text;
 use crate::problem::Problem;
 
-const OPTIONS: HeaderName = HeaderName::from_static("floret-options");
+pub(crate) const OPTIONS: HeaderName = HeaderName::from_static("floret-options");
 
-#[derive(Default, Deserialize)]
+/// What is known of a content, beside its bytes.
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Line {
+#[schemars(rename = "SaveOptions")]
+pub(crate) struct Line {
+    /// Of a text, as the next four.
     title: Option<String>,
     authors: Vec<String>,
     year: Option<i32>,
     genres: BTreeSet<String>,
     source: Option<String>,
+    /// Of a dictionary entry, as the next two.
     word: Option<String>,
     provider: Option<String>,
     language: Option<String>,
+    /// Whatever else is to be kept.
     meta: BTreeMap<String, Value>,
+    /// Keep the version from cleanup.
     tags: BTreeSet<String>,
+    /// How long it is visible: hours and less, e.g. `36h`.
     ttl: Option<String>,
+    /// How the semantic version grows.
     bump: Bump,
+    /// A corpus that gets the text in the same commit; not in a batch.
     parent: Option<String>,
 }
 

@@ -7,8 +7,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use floret_model::VersionRef;
-use floret_pipeline::{Binding, BindingState, Breaker, Floret, Inspected, Quarantine, Users, VersionEntry};
+use floret_pipeline::{BindingDocument, Breaker, Floret, Inspected, Quarantine, Users, VersionEntry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,37 +55,12 @@ pub(crate) async fn inspect_given(
     Ok(Json(host.plugin_inspect(component).await?))
 }
 
-/// A binding as it stands.
-#[derive(Serialize, JsonSchema)]
-pub(crate) struct Bound {
-    #[serde(flatten)]
-    binding: Binding,
-    seq: floret_model::Seq,
-    /// The version of the component that is in use; null where none can be.
-    in_use: Option<VersionRef>,
-    /// Why the newest versions are not in use, or none is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    /// The breaker of its component, if it is open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    breaker: Option<Breaker>,
-}
-
 /// What is bound, by type.
 pub(crate) async fn bindings(
     State(host): State<Arc<Floret>>,
     _: Parameters<Nothing>,
-) -> Result<Json<BTreeMap<String, Bound>>, Problem> {
-    let mut breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
-    let states = host.binding_states().await?.into_iter();
-    let mut states: BTreeMap<String, BindingState> = states.map(|state| (state.id.clone(), state)).collect();
-    let bindings = host.bindings().await?.into_iter().map(|(id, binding, version)| {
-        let state = states.remove(&id);
-        let (in_use, problem) = state.map_or((None, None), |state| (state.component, state.problem));
-        let breaker = breakers.remove(&id);
-        (id, Bound { binding, seq: version.seq, in_use, problem, breaker })
-    });
-    Ok(Json(bindings.collect()))
+) -> Result<Json<BTreeMap<String, BindingDocument>>, Problem> {
+    Ok(Json(host.binding_documents().await?))
 }
 
 /// The breakers that are open, by what is bound.

@@ -45,7 +45,8 @@ pub(crate) struct Comparison {
     a: Side,
     /// The other.
     b: Side,
-    /// So many decisions, the latest ones; 10,000 if absent, at most 1,000,000.
+    /// So many decisions, the latest ones; 10,000 if absent.
+    #[schemars(range(min = 1, max = LAST_MAX))]
     last: Option<usize>,
     /// Only contents of this type.
     #[serde(rename = "type")]

@@ -1,15 +1,19 @@
 //! What went wrong, as HTTP tells it: problem details (RFC 9457) with the codes of the command line. The only place that says
 //! which status an error has.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use floret_model::{KeyError, ResourceKey};
 use floret_pipeline::{Classified, Error, Kind};
-use serde_json::{Value, json};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+use crate::given::{Parameters, Part};
+use crate::versions::Nothing;
 
 /// After how many seconds who got a 429 or 503 may come again.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
@@ -32,13 +36,48 @@ pub const HTTP_CODES: [&str; 10] = [
 ];
 
 /// What an error code means, for people: where `type` of a problem leads to.
-pub(crate) async fn explained(Path(code): Path<String>) -> Result<Response, Problem> {
+pub(crate) async fn explained(Part(code): Part, _: Parameters<Nothing>) -> Result<Response, Problem> {
     let Some(entry) = floret_pipeline::explain(&code) else {
         return Err(Problem::not_found(format!("no error has the code {code:?}")));
     };
     let text = format!("# `{}`\n\n{}\n", entry.code, entry.text);
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("text/markdown; charset=utf-8"))], text)
         .into_response())
+}
+
+/// Why a request was not carried out (RFC 9457).
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct ProblemDocument {
+    /// `/errors/CODE`, where the code is explained.
+    r#type: String,
+    /// The status in words.
+    title: Option<&'static str>,
+    status: u16,
+    /// What was expected, what came and what to do.
+    pub detail: String,
+    /// Stable.
+    #[schemars(with = "Code")]
+    code: &'static str,
+}
+
+/// A code of an error.
+pub(crate) struct Code;
+
+impl JsonSchema for Code {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ErrorCode".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let shared = floret_pipeline::all_codes().map(|classified| classified.code);
+        let codes: BTreeSet<_> = shared.chain(HTTP_CODES).collect();
+        json_schema!({
+            "description": "What went wrong, as programs know it; `GET /errors/{code}` explains it.",
+            "type": "string",
+            "enum": codes,
+        })
+    }
 }
 
 /// An answer to a request that was not carried out.
@@ -50,6 +89,16 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
+    /// Its stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A request that cannot be carried out as it is.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", detail: detail.into() }
@@ -157,14 +206,14 @@ impl Problem {
     }
 
     /// As RFC 9457 has it.
-    pub fn document(&self) -> Value {
-        json!({
-            "type": format!("{ERRORS}/{}", self.code),
-            "title": self.status.canonical_reason(),
-            "status": self.status.as_u16(),
-            "detail": self.detail,
-            "code": self.code,
-        })
+    pub fn document(&self) -> ProblemDocument {
+        ProblemDocument {
+            r#type: format!("{ERRORS}/{}", self.code),
+            title: self.status.canonical_reason(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code,
+        }
     }
 
     #[cfg(test)]
@@ -193,6 +242,7 @@ fn status(Classified { code, kind }: Classified) -> StatusCode {
             | "plugin_contract_mismatch"
             | "plugin_contract_version"
             | "plugin_forbidden_import"
+            | "plugin_invalid_schema"
             | "plugin_no_contract"
             | "plugin_not_a_component"
             | "plugin_several_contracts"
@@ -226,6 +276,7 @@ impl IntoResponse for Problem {
             tracing::warn!(status = self.status.as_u16(), code = self.code, "{}", self.detail);
         }
         let mut response = (self.status, Json(self.document())).into_response();
+        response.extensions_mut().insert(self.clone());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use floret_model::{Seq, Version};
 use floret_pipeline::Floret;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::access::Grant;
@@ -33,10 +34,13 @@ pub(crate) async fn one(
     Ok(Json(record(found.version())))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
+    /// How many.
+    #[schemars(range(min = 1, max = RECORDS_MAX))]
     limit: usize,
+    /// Only versions before this seq.
     before: Option<u64>,
 }
 

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use floret_model::{Namespace, ResourceKey, ResourceType};
 use floret_pipeline::{Floret, ListQuery, SearchAnswer, SearchMode, VersionEntry, Why};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Grant;
@@ -19,13 +20,21 @@ const HITS: u32 = 10;
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 1000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Question {
+    /// `TYPE/ID` or `NAMESPACE:TYPE/ID` of an index, or of a composite search index.
+    #[schemars(regex(pattern = floret_model::RESOURCE_PATTERN), example = &"search/all")]
     index: String,
+    /// What is looked for.
+    #[schemars(example = &"liberty")]
     text: String,
+    /// How; by default as is usual for the index.
     mode: Option<SearchMode>,
+    /// How many letters a word may differ by, for `fuzzy` and `any`.
     distance: Option<u8>,
+    /// How many answers; 10 unless it is given.
+    #[schemars(range(min = 1, max = floret_pipeline::HITS_MAX))]
     limit: Option<u32>,
 }
 
@@ -43,14 +52,20 @@ pub(crate) async fn search(
     Ok(Json(host.search_any(&index, &queries, limit.unwrap_or(HITS)).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listing {
-    namespace: Option<Namespace>,
+    /// Only those of this namespace.
+    pub(crate) namespace: Option<Namespace>,
+    /// Only those of this type.
     #[serde(rename = "type")]
-    resource_type: Option<ResourceType>,
-    prefix: Option<String>,
-    after: Option<String>,
+    pub(crate) resource_type: Option<ResourceType>,
+    /// Only ids that begin so; needs `type`.
+    pub(crate) prefix: Option<String>,
+    /// Only those behind this one, `TYPE/ID` or `NAMESPACE:TYPE/ID`: the last of the page before.
+    pub(crate) after: Option<String>,
+    /// How many; 100 unless it is given.
+    #[schemars(range(min = 1))]
     pub(crate) limit: Option<usize>,
 }
 
@@ -69,7 +84,8 @@ impl Listing {
 }
 
 /// A page of latest versions.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ResourcePage")]
 pub(crate) struct Listed {
     resources: Vec<VersionEntry>,
     /// What to give as `after` for the next page; absent on the last.

@@ -21,9 +21,18 @@ use crate::problem::Problem;
 use crate::versions::Nothing;
 
 /// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
-const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
+pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
 /// Longest text that says where a component comes from.
 const SOURCE_BYTES_MAX: usize = 2_000;
+
+/// What a change answers where it is made or was so already, and where it is only looked at.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "SwappedOrForeseen")]
+pub(crate) enum Swap {
+    Made(Swapped),
+    Foreseen(Box<Foreseen>),
+}
 
 /// What was saved of a component or a binding, and what is to be rebuilt for it: `POST /v1/cascades` with its key does.
 #[derive(Serialize, JsonSchema)]
@@ -220,7 +229,7 @@ async fn changed(host: &Floret, saved: &Saved) -> Result<Response, Problem> {
     let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let plan = host.plan(std::slice::from_ref(&saved.version.key)).await?;
     let dependents = plan.steps.iter().map(|step| step.key.to_string()).collect();
-    Ok((status, Json(Swapped::of(saved, dependents))).into_response())
+    Ok((status, Json(Swap::Made(Swapped::of(saved, dependents)))).into_response())
 }
 
 async fn foreseen(
@@ -232,5 +241,6 @@ async fn foreseen(
 ) -> Result<Response, Problem> {
     let plan = host.plan(std::slice::from_ref(key)).await?;
     let resource = key.to_string();
-    Ok(Json(Foreseen { resource, would_change, component, target, plan }).into_response())
+    let foreseen = Foreseen { resource, would_change, component, target, plan };
+    Ok(Json(Swap::Foreseen(Box::new(foreseen))).into_response())
 }

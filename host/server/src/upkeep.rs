@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::{Extension, Json};
 use floret_model::Namespace;
-use floret_pipeline::{Floret, RetentionPolicy, Sampling, Uncached, Uncaching, VerifyOptions};
+use floret_pipeline::{
+    CacheStats, Floret, Overview, RebuildReport, RetentionPolicy, Sampling, Uncached, Uncaching,
+    VerifyOptions, VerifyReport,
+};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::given::{Parameters, Posted};
 use crate::jobs::{Jobs, Kind, Wants};
@@ -23,13 +25,23 @@ const WARMED_MAX: usize = 1_000_000;
 const PATTERNS_MAX: usize = 100;
 
 /// What the tiers of the cache hold, and how often they hit since the host began.
-pub(crate) async fn cache(State(host): State<Arc<Floret>>, _: Parameters<Nothing>) -> impl IntoResponse {
+pub(crate) async fn cache(State(host): State<Arc<Floret>>, _: Parameters<Nothing>) -> Json<CacheStats> {
     Json(host.cache().stats())
 }
 
-#[derive(Deserialize)]
+/// What the home holds, and what the cache does.
+pub(crate) async fn overview(
+    State(host): State<Arc<Floret>>,
+    _: Parameters<Nothing>,
+) -> Result<Json<Overview>, Problem> {
+    Ok(Json(host.overview().await?))
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Warming {
+    /// How many entries; 1,000 unless it is given.
+    #[schemars(range(max = WARMED_MAX))]
     limit: Option<usize>,
 }
 
@@ -49,7 +61,7 @@ pub(crate) async fn warm(
     jobs.answer(wants, Kind::Warming, "the cache".to_owned(), work).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verification {
     /// Whether contents are read and hashed.
@@ -75,15 +87,23 @@ pub(crate) async fn verify(
     jobs.answer(wants, Kind::Verification, "the store".to_owned(), work).await
 }
 
-async fn verified(host: &Floret, asked: Verification) -> Result<Value, Problem> {
-    let report = host.verify(VerifyOptions { rehash: asked.rehash }).await?;
-    let rebuilt = match asked.rebuild {
+/// What a verification found.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Verified {
+    /// Whether every invariant holds, and everything that was built again is as it was.
+    sound: bool,
+    verify: VerifyReport,
+    rebuild: Option<RebuildReport>,
+}
+
+async fn verified(host: &Floret, asked: Verification) -> Result<Verified, Problem> {
+    let verify = host.verify(VerifyOptions { rehash: asked.rehash }).await?;
+    let rebuild = match asked.rebuild {
         None => None,
         Some(sampling) => Some(host.verify_rebuild_of(sampling, &|_, _| {}).await?),
     };
-    let is_equal = rebuilt.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
-    let sound = report.is_clean() && is_equal;
-    Ok(json!({"sound": sound, "verify": report, "rebuild": rebuilt}))
+    let is_equal = rebuild.as_ref().is_none_or(|rebuilt| rebuilt.mismatches().next().is_none());
+    Ok(Verified { sound: verify.is_clean() && is_equal, verify, rebuild })
 }
 
 /// What a server keeps when it is asked to clean up: what is configured for it.
@@ -123,6 +143,7 @@ pub(crate) async fn clean_up(
 #[serde(deny_unknown_fields)]
 pub(crate) struct Invalidation {
     /// Globs of whole names, e.g. `literature/lincoln-*`.
+    #[schemars(length(min = 1, max = PATTERNS_MAX))]
     patterns: Option<Vec<String>>,
     /// A whole namespace.
     namespace: Option<Namespace>,

@@ -11,13 +11,13 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use floret_model::{CascadeReport, ResourceKey, Seq, Version};
+use floret_model::{CascadeReport, Digest, Namespace, ResourceId, ResourceKey, ResourceType, Seq, Version};
 use floret_pipeline::{
     Error, Floret, Freshness, IfLatest, LARGE_BYTES, Progress, SaveRequest, Saved, Selector, Spooled,
     VersionDocument, VersionEntry,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::Turn;
 use crate::access::Grant;
@@ -34,11 +34,11 @@ const LARGE: u64 = LARGE_BYTES + 1;
 const LOG_LIMIT: usize = 20;
 /// A record may carry its content: an answer must not take much memory.
 const LOG_LIMIT_MAX: usize = 100;
-const FLORET_SEQ: HeaderName = HeaderName::from_static("floret-seq");
-const FLORET_VERSION: HeaderName = HeaderName::from_static("floret-version");
+pub(crate) const FLORET_SEQ: HeaderName = HeaderName::from_static("floret-seq");
+pub(crate) const FLORET_VERSION: HeaderName = HeaderName::from_static("floret-version");
 
 /// No parameters.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
@@ -74,11 +74,8 @@ pub(crate) async fn put(
     })?;
     let status = if saved.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let tag = [(ETAG, ascii(tag_of(&saved.version)))];
-    let mut document = document(&saved.version);
-    if let Some(made) = made {
-        document["cascade"] = json!(made);
-    }
-    Ok((status, tag, Json(document)).into_response())
+    let answer = SavedContent { saved: SavedVersion::of(&saved.version), cascade: made };
+    Ok((status, tag, Json(answer)).into_response())
 }
 
 /// Save a text and give it to a corpus, in one commit with whatever depends on it. A client that goes away stops it.
@@ -120,7 +117,7 @@ fn ascii(value: String) -> HeaderValue {
     HeaderValue::from_str(&value).expect("digits, letters and signs of ASCII")
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Consistency {
     Cached,
@@ -128,12 +125,17 @@ enum Consistency {
 }
 
 /// Which version is asked for, and how fresh.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
+    /// Its place in the log.
+    #[schemars(range(min = 1))]
     seq: Option<u64>,
+    /// A semantic version such as `1.0.2`, a seq, or `latest`; not together with `seq`.
     version: Option<String>,
+    /// `strong` reads past the cache.
     consistency: Option<Consistency>,
+    /// The latest version, which must have this seq or a higher one; excludes `seq` and `consistency`.
     at_least: Option<u64>,
 }
 
@@ -232,10 +234,13 @@ pub(crate) async fn about(
     Ok(Json(host.document(found.version()).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
+    /// How many; 20 unless it is given.
+    #[schemars(range(min = 1, max = LOG_LIMIT_MAX))]
     limit: Option<usize>,
+    /// Only versions before this seq.
     before: Option<u64>,
 }
 
@@ -250,14 +255,42 @@ pub(crate) async fn log(
     Ok(Json(log.iter().map(|version| VersionEntry::of(version)).collect()))
 }
 
-pub(crate) fn document(version: &Version) -> Value {
-    json!({
-        "namespace": version.key.namespace,
-        "resource_type": version.key.resource_type,
-        "resource_id": version.key.resource_id,
-        "seq": version.seq,
-        "version": version.version.to_string(),
-        "data_hash": version.data_hash,
-        "token": version.reference().to_string(),
-    })
+/// What a save tells of the version that is the latest now.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SavedVersion {
+    namespace: Namespace,
+    resource_type: ResourceType,
+    resource_id: ResourceId,
+    seq: Seq,
+    /// Its semantic version.
+    version: String,
+    /// SHA-256 of its raw bytes.
+    data_hash: Digest,
+    /// `NAMESPACE:TYPE/ID@SEQ`.
+    #[schemars(regex(pattern = floret_model::VERSION_PATTERN))]
+    token: String,
+}
+
+impl SavedVersion {
+    pub fn of(version: &Version) -> Self {
+        Self {
+            namespace: version.key.namespace.clone(),
+            resource_type: version.key.resource_type.clone(),
+            resource_id: version.key.resource_id.clone(),
+            seq: version.seq,
+            version: version.version.to_string(),
+            data_hash: version.data_hash,
+            token: version.reference().to_string(),
+        }
+    }
+}
+
+/// A content that was saved.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SavedContent {
+    #[serde(flatten)]
+    saved: SavedVersion,
+    /// What was done in the same commit for the corpus that got the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cascade: Option<CascadeReport>,
 }

@@ -261,6 +261,8 @@ pub struct Access {
 /// What another host, or this one, published: where the latest versions of some resources are now.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {
+    /// Names the publish.
+    pub publish_id: String,
     /// The versions, each the latest of its resource when it was published.
     pub heads: Vec<VersionRef>,
     /// Where the stream can be taken up again, behind this change.

@@ -36,7 +36,7 @@ pub use objects::{
 };
 pub use retention::{
     CleanupReport, Judge, Judged, Judgement, KeepReason, Kept, KnownVersion, LogEntry, Retained,
-    RetentionPolicy, cleanup, cleanup_judged, retain,
+    RetentionPolicy, Unjudged, cleanup, cleanup_judged, retain,
 };
 pub use spool::{SpoolReader, Spooled, spool};
 pub use verify::{Problem, VerifyOptions, VerifyReport, verify};

@@ -13,7 +13,7 @@ use crate::gc::{ERRORS_MAX, SweepReport, sweep};
 use crate::{BlobStore, Catalog, Error};
 
 use judge::Court;
-pub use judge::{Judge, Judged, Judgement, KnownVersion};
+pub use judge::{Judge, Judged, Judgement, KnownVersion, Unjudged};
 use logs::Logs;
 
 /// Versions dropped in one write, so that nobody waits long behind it: some 10 ms.
@@ -196,7 +196,7 @@ pub async fn cleanup(
 
 /// As [`cleanup`], but where there is a judge, it says which versions stay, but for components and bindings. What the
 /// catalog and tags protect stays whatever it says. Of a resource for which it has no good answer nothing is dropped, and
-/// the report says so; after several of those in a row it is asked no more.
+/// the report says so; once it is [not to be had](Unjudged::NotAsked) it is asked no more, and all the rest stays.
 ///
 /// # Errors
 /// As [`cleanup`].

@@ -28,6 +28,7 @@ pub struct VerifyOptions {
 
 /// Something that is not as it must be.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BrokenInvariant")]
 pub struct Problem {
     /// `I1` to `I6`, or `index` for what is derived from the log.
     pub invariant: String,

@@ -3,7 +3,7 @@
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement};
 use floret_model::Digest;
 
-use super::{Tone, measure};
+use super::Tone;
 
 /// One field of a row, in both of its forms.
 #[derive(Clone, Debug)]
@@ -30,15 +30,15 @@ impl Cell {
     }
 
     pub(crate) fn count(count: u64) -> Self {
-        Self::new(measure::count(count), count.to_string(), true)
+        Self::new(floret_show::count(count), count.to_string(), true)
     }
 
     pub(crate) fn bytes(bytes: u64) -> Self {
-        Self::new(measure::bytes(bytes), bytes.to_string(), true)
+        Self::new(floret_show::bytes(bytes), bytes.to_string(), true)
     }
 
     pub(crate) fn milliseconds(ms: f64) -> Self {
-        Self::new(measure::milliseconds(ms), format!("{ms:.3}"), true)
+        Self::new(floret_show::milliseconds(ms), format!("{ms:.3}"), true)
     }
 
     pub(crate) fn number(people: String) -> Self {

@@ -9,12 +9,12 @@ use floret_model::{
     Namespace, Plan, PluginMetadata, ResourceKey, ResourceType, Seq, TypedMetadata, Version, VersionRef,
 };
 use floret_pipeline::{
-    Binding, BindingLimits, BindingState, Breaker, Floret, Freshness, Inspected, InstallRequest, ListQuery,
-    Quarantine, Saved, Selector, Users,
+    Binding, BindingDocument, Floret, Freshness, Inspected, InstallRequest, ListQuery, Quarantine, Saved,
+    Selector, Users,
 };
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::client::with;
 use super::save::encoded;
@@ -22,20 +22,6 @@ use super::{Client, Home};
 
 /// Components that a list has at most.
 const PLUGINS_MAX: usize = 10_000;
-
-/// A binding as it stands.
-pub(crate) struct Bound {
-    /// What is bound to it.
-    pub id: String,
-    /// The newest binding.
-    pub binding: Binding,
-    /// The version of its component that is in use.
-    pub in_use: Option<VersionRef>,
-    /// Why the newest versions are not in use, or none is.
-    pub problem: Option<String>,
-    /// Its breaker, if it is open.
-    pub breaker: Option<Breaker>,
-}
 
 /// What a change would save, and what would be rebuilt for it.
 pub(crate) struct Foreseen {
@@ -47,19 +33,6 @@ pub(crate) struct Foreseen {
     pub would_change: bool,
     /// What would be rebuilt.
     pub plan: Plan,
-}
-
-/// What is bound, as a server tells it.
-#[derive(Deserialize)]
-struct BoundThere {
-    component: String,
-    #[serde(default)]
-    config: Map<String, Value>,
-    #[serde(default)]
-    limits: BindingLimits,
-    in_use: Option<VersionRef>,
-    problem: Option<String>,
-    breaker: Option<Breaker>,
 }
 
 /// A version of a component or binding that a server saved.
@@ -115,17 +88,11 @@ impl Home<'_> {
     }
 
     /// All bindings, by what is bound.
-    pub async fn bindings(self) -> Result<Vec<Bound>> {
-        let client = match self {
-            Self::Here(host) => return bindings_here(host).await,
-            Self::There(client) => client,
-        };
-        let bound: BTreeMap<String, BoundThere> = client.get(&client.at(&["bindings"])?, &[]).await?;
-        let bound = bound.into_iter().map(|(id, it)| {
-            let binding = Binding { limits: it.limits, ..Binding::configured(it.component, it.config) };
-            Bound { id, binding, in_use: it.in_use, problem: it.problem, breaker: it.breaker }
-        });
-        Ok(bound.collect())
+    pub async fn bindings(self) -> Result<BTreeMap<String, BindingDocument>> {
+        match self {
+            Self::Here(host) => Ok(host.binding_documents().await?),
+            Self::There(client) => client.get(&client.at(&["bindings"])?, &[]).await,
+        }
     }
 
     /// Components that are not to be used.
@@ -276,19 +243,6 @@ impl Home<'_> {
             Self::There(client) => client.swapped(client.http.delete(client.at(&["plugins", name])?)).await,
         }
     }
-}
-
-async fn bindings_here(host: &Floret) -> Result<Vec<Bound>> {
-    let mut breakers: BTreeMap<String, Breaker> = host.open_breakers().await?.into_iter().collect();
-    let states = host.binding_states().await?.into_iter();
-    let mut states: BTreeMap<String, BindingState> = states.map(|it| (it.id.clone(), it)).collect();
-    let bound = host.bindings().await?.into_iter().map(|(id, binding, _)| {
-        let state = states.remove(&id);
-        let (in_use, problem) = state.map_or((None, None), |state| (state.component, state.problem));
-        let breaker = breakers.remove(&id);
-        Bound { id, binding, in_use, problem, breaker }
-    });
-    Ok(bound.collect())
 }
 
 async fn foreseen_here(

@@ -1,7 +1,5 @@
 //! Looking at policies.
 
-mod picture;
-
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
@@ -98,7 +96,7 @@ fn contender(what: &str, set: Vec<(String, Value)>) -> Result<Contender> {
 
 fn draw(comparison: &PolicyComparison, file: &Path) -> Result<()> {
     let failed = |source| anyhow!(Failure::File { action: "write", name: given::name(file), source });
-    std::fs::write(file, picture::svg(comparison)).map_err(failed)
+    std::fs::write(file, floret_show::svg(comparison)).map_err(failed)
 }
 
 fn tell(out: &mut Out, comparison: &PolicyComparison, svg: Option<&Path>) -> Result<()> {

@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::{Exit, Failure};
 use crate::given::usage;
+use crate::recorder::Recorder;
 use crate::run::Context;
 
 /// Save and read versions over HTTP, follow what other hosts publish, and clean up by the clock.
@@ -63,6 +64,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
             ));
         }
     };
+    let recorder = Recorder::install()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let (policy, grace_ms) = config.retention();
     let options = ServeOptions {
@@ -74,6 +76,7 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
         client_requests_max: config.serve.client_requests_max,
         request_timeout: config.serve.request_timeout.0,
         tls,
+        metrics: Some(recorder.exposition()),
     };
     let stop = stop_signal()?;
     tokio::pin!(stop);
@@ -91,7 +94,10 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     context.out.show(&json!({"listening": url}), |out| {
         out.fact(&format!("listening on {url}"), &["listening", &url])
     })?;
-    let served = floret_server::serve(Arc::clone(&host), listener, options, stop).await;
+    let served = tokio::select! {
+        served = floret_server::serve(Arc::clone(&host), listener, options, stop) => served,
+        () = recorder.tend() => Ok(()),
+    };
     let closed = host.close().await;
     served?;
     Ok(closed?)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::sections::{self, ComponentMetadata};
+use crate::bounds::{LimitInForce, in_force};
 use crate::{Error, Floret};
 
 /// A component as `inspect` shows it.
@@ -44,6 +45,8 @@ pub struct Inspected {
 pub struct Users {
     /// What it is bound to.
     pub bindings: Vec<String>,
+    /// Its limits by what it is bound to, by the names of a binding's limits; nothing of a binding that is not in use.
+    pub limits: BTreeMap<String, BTreeMap<String, LimitInForce>>,
     /// How many latest versions of each type were built by it, by any of its versions.
     pub latest_versions: BTreeMap<ResourceType, u64>,
 }
@@ -89,10 +92,13 @@ impl Floret {
     /// [`Error::UnknownComponent`]; a store that fails.
     pub async fn plugin_users(&self, name: &str) -> Result<Users, Error> {
         let version = self.plugin_version(name).await?;
-        let mut users = Users::default();
-        for (id, binding, _) in self.bindings().await? {
-            if binding.component == name {
-                users.bindings.push(id);
+        let mut users = Users { bindings: self.bound_to(name).await?, ..Users::default() };
+        for id in &users.bindings {
+            // Another version of the binding may be in use, of another component.
+            let bound = self.bound(id).await.ok();
+            if let Some(bound) = bound.filter(|bound| bound.plugin.key == version.key) {
+                let limits = in_force(bound.component.limits(), self.runtime.limits());
+                users.limits.insert(id.clone(), limits);
             }
         }
         for dependent in self.dependents(&version.key, None).await? {

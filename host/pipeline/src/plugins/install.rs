@@ -9,7 +9,7 @@ use floret_runtime::Component;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, check_contract, is_removed, plugin_key};
+use super::{Binding, check_contract, config_schema, is_removed, plugin_key};
 use crate::host::BuiltIn;
 use crate::save::{SaveRequest, Saved};
 use crate::{Content, Error, Floret};
@@ -59,7 +59,8 @@ impl Floret {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`], [`Error::Untrusted`]; [`Error::InvalidRequest`] when it is bound to what its
-    /// contract does not fit. A component that does not load says why. Nothing is saved then.
+    /// contract does not fit. A component that does not load, or whose configuration's schema is none, says why. Nothing
+    /// is saved then.
     pub async fn plugin_install_from(&self, request: InstallRequest) -> Result<Saved, Error> {
         let checked = self.plugin_check(&request).await?;
         self.put_component(checked, request.bytes).await
@@ -88,6 +89,7 @@ impl Floret {
         bytes: Bytes,
     ) -> Result<(Checked, Arc<Component>), Error> {
         let component = self.runtime.load(bytes).await?;
+        config_schema(&component)?;
         let description = component.description();
         let key = plugin_key(ResourceType::plugin(), name.unwrap_or(&description.name))?;
         let digest = component.digest();

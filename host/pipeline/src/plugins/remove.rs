@@ -26,13 +26,7 @@ impl Floret {
     /// which is rebuilt and searched by the very same component; [`Error::Conflict`] when it is installed anew meanwhile.
     pub async fn plugin_remove(&self, name: &str) -> Result<Saved, Error> {
         let version = self.plugin_version(name).await?;
-        let bound: Vec<String> = self
-            .bindings()
-            .await?
-            .into_iter()
-            .filter(|(_, binding, _)| binding.component == name)
-            .map(|(id, ..)| id)
-            .collect();
+        let bound = self.bound_to(name).await?;
         if !bound.is_empty() {
             return Err(Error::Needed {
                 what: name.to_owned(),

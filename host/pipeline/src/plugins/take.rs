@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::stored::is_damage;
 use super::{Binding, Bound, check_config, check_contract, is_removed, parse_binding, plugin_key};
 use crate::lease::milliseconds;
 use crate::{Error, Floret, Freshness, Selector};
@@ -60,10 +61,7 @@ impl Floret {
     /// A store that fails.
     pub async fn binding_states(&self) -> Result<Vec<BindingState>, Error> {
         let mut states = Vec::new();
-        for version in self.all_of(ResourceType::binding()).await? {
-            if is_removed(&version) {
-                continue;
-            }
+        for version in self.binding_versions().await? {
             let id = version.key.resource_id.to_string();
             states.push(match self.bound(&id).await {
                 Ok(bound) => BindingState {
@@ -72,7 +70,7 @@ impl Floret {
                     component: Some(bound.plugin.reference()),
                     problem: bound.fallback.clone(),
                 },
-                Err(error @ Error::Store(_)) => return Err(error),
+                Err(error @ Error::Store(_)) if !is_damage(&error) => return Err(error),
                 Err(error) => {
                     BindingState { id, binding: None, component: None, problem: Some(error.to_string()) }
                 }

@@ -3,7 +3,8 @@
 pub use wasmtime::component::Resource as Handle;
 
 use crate::contract::{Said, StatisticValue};
-use crate::instance::{Job, LogLevel};
+use crate::guest_log::LogLevel;
+use crate::instance::Job;
 
 mod bindings {
     #![allow(missing_docs, reason = "generated; the WIT files carry the documentation")]

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use floret_model::{Digest, DigestHasher};
 
 use crate::error::Site;
+use crate::guest_log::LogLevel;
 use crate::input::Input;
-use crate::instance::{Job, LOG_LINE_BYTES_MAX, LogLevel};
+use crate::instance::{Job, LOG_LINE_BYTES_MAX};
 
 /// Bytes of one block of the random stream.
 const BLOCK_BYTES: u64 = 32;

@@ -11,17 +11,17 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use futures::stream;
-use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use serde_json::json;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
-use super::job::Told;
+use super::job::{JobDocument, Told};
 use crate::given::{Parameters, Part, header_text};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Streams of events at once: each keeps a connection and nothing else.
 const STREAMS_MAX: usize = 256;
 static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
@@ -47,8 +47,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Wants {
 }
 
 /// The jobs that are known, newest first, without their results.
-pub(crate) async fn list(Extension(jobs): Extension<Arc<Jobs>>, _: Parameters<Nothing>) -> Json<Vec<Value>> {
-    Json(jobs.held().jobs.iter().rev().map(|job| job.document(false)).collect())
+pub(crate) async fn list(
+    Extension(jobs): Extension<Arc<Jobs>>,
+    _: Parameters<Nothing>,
+) -> Json<Vec<JobDocument>> {
+    Json(jobs.documents())
 }
 
 /// A job, with its result or its problem when it has ended.
@@ -56,7 +59,7 @@ pub(crate) async fn one(
     Extension(jobs): Extension<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<JobDocument>, Problem> {
     Ok(Json(jobs.find(&id)?.document(true)))
 }
 
@@ -65,10 +68,8 @@ pub(crate) async fn cancel(
     Extension(jobs): Extension<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
-    let job = jobs.find(&id)?;
-    job.cancel();
-    Ok((StatusCode::ACCEPTED, Json(job.document(false))))
+) -> Result<(StatusCode, Json<JobDocument>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(jobs.cancel(&id)?)))
 }
 
 /// What a job tells, from the beginning or behind `last-event-id`, until it has ended.
@@ -85,11 +86,7 @@ pub(crate) async fn events(
         })?,
     };
     let job = jobs.find(&id)?;
-    let Ok(turn) = STREAMS.try_acquire() else {
-        return Err(Problem::unavailable(format!(
-            "{STREAMS_MAX} streams of events are open here, the most at once; look at /v1/jobs/{id} instead"
-        )));
-    };
+    let turn = stream_turn(&format!("look at /v1/jobs/{id}"))?;
     let news = job.news();
     let begun = (job, news, after, VecDeque::new(), turn);
     let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
@@ -113,6 +110,15 @@ pub(crate) async fn events(
         }
     });
     Ok(Sse::new(stream).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// The place of a stream of events among those that are open; `remedy` is what a client does without one.
+pub(crate) fn stream_turn(remedy: &str) -> Result<SemaphorePermit<'static>, Problem> {
+    STREAMS.try_acquire().map_err(|_| {
+        Problem::unavailable(format!(
+            "{STREAMS_MAX} streams of events are open here, the most at once; {remedy} instead"
+        ))
+    })
 }
 
 fn written(told: Told) -> Result<Event, axum::Error> {

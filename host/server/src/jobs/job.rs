@@ -2,23 +2,28 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use floret_pipeline::{Error, Event, Progress};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::{Kind, Wants};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemDocument};
 
 /// Events that are kept of a job: a cascade of 2,500 steps whole. Of more, the oldest are dropped.
 const EVENTS_MAX: usize = 5_000;
 
 /// Something that a job told.
 #[derive(Clone, Debug)]
-pub(super) struct Told {
+pub(crate) struct Told {
     /// 1, 2, 3 …
     pub id: u64,
+    /// How long after the job began, in milliseconds.
+    pub at_ms: u64,
     pub name: &'static str,
     pub data: Value,
 }
@@ -29,15 +34,52 @@ pub(super) struct Job {
     kind: Kind,
     subject: String,
     began: jiff::Timestamp,
+    clock: Instant,
     progress: Progress,
-    state: Mutex<State>,
+    so_far: Mutex<SoFar>,
     /// Told whenever there is more.
     news: watch::Sender<()>,
     task: OnceLock<AbortHandle>,
 }
 
+/// A job as it stands.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
+pub(crate) struct JobDocument {
+    /// 16 hexadecimal digits.
+    id: String,
+    kind: Kind,
+    /// The first resources that it is about, and how many more.
+    subject: String,
+    pub(super) state: State,
+    /// In UTC.
+    started_at: String,
+    /// In UTC; null while it runs.
+    ended_at: Option<String>,
+    /// Steps of a cascade; null until they are planned.
+    steps_planned: Option<usize>,
+    steps_done: usize,
+    /// What the operation answers to who waits for it, if it is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// Why it failed, or that it was cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) problem: Option<ProblemDocument>,
+}
+
+/// How far a job is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "JobState")]
+pub(super) enum State {
+    Running,
+    Done,
+    Failed,
+    Cancelled,
+}
+
 #[derive(Default)]
-struct State {
+struct SoFar {
     events: VecDeque<Told>,
     last_id: u64,
     steps_planned: Option<usize>,
@@ -66,8 +108,9 @@ impl Job {
                 kind,
                 subject,
                 began: jiff::Timestamp::now(),
+                clock: Instant::now(),
                 progress,
-                state: Mutex::default(),
+                so_far: Mutex::default(),
                 news: watch::channel(()).0,
                 task: OnceLock::new(),
             }
@@ -92,22 +135,26 @@ impl Job {
         let _ = self.task.set(task);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn so_far(&self) -> MutexGuard<'_, SoFar> {
+        self.so_far.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn at_ms(&self) -> u64 {
+        u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     pub(super) fn is_running(&self) -> bool {
-        self.state().ended.is_none()
+        self.so_far().ended.is_none()
     }
 
     /// Have it end soon, if it has not ended.
     pub(super) fn cancel(&self) {
-        let mut state = self.state();
-        if state.ended.is_some() {
+        let mut so_far = self.so_far();
+        if so_far.ended.is_some() {
             return;
         }
-        state.is_cancelled = true;
-        drop(state);
+        so_far.is_cancelled = true;
+        drop(so_far);
         self.progress.stop();
         if let Some(task) = self.task.get().filter(|_| !self.kind.can_stop()) {
             task.abort();
@@ -115,34 +162,35 @@ impl Job {
     }
 
     fn tell(&self, event: Event) {
-        let mut state = self.state();
+        let mut so_far = self.so_far();
         let (name, data) = match event {
             Event::Planned(plan) => {
-                state.steps_planned = Some(plan.steps.len());
+                so_far.steps_planned = Some(plan.steps.len());
                 ("planned", json!(plan))
             }
-            Event::StepStarted(key) => ("step_started", json!({ "key": key })),
+            Event::StepStarted { key } => ("step_started", json!({ "key": key })),
+            Event::Logged(line) => ("logged", json!(line)),
             Event::StepFinished(step) => {
-                state.steps_done += 1;
+                so_far.steps_done += 1;
                 ("step_finished", json!(step))
             }
             Event::Published => ("published", json!({})),
             _ => return,
         };
-        state.push(name, data);
-        drop(state);
+        so_far.push(self.at_ms(), name, data);
+        drop(so_far);
         self.news.send_replace(());
     }
 
     fn end(&self, result: Result<Value, Problem>) {
-        let mut state = self.state();
-        if state.ended.is_some() {
+        let mut so_far = self.so_far();
+        if so_far.ended.is_some() {
             return;
         }
-        state.ended = Some(Ended { at: jiff::Timestamp::now(), result });
-        let document = self.described(&state, false);
-        state.push("ended", document);
-        drop(state);
+        so_far.ended = Some(Ended { at: jiff::Timestamp::now(), result });
+        let document = json!(self.described(&so_far, false));
+        so_far.push(self.at_ms(), "ended", document);
+        drop(so_far);
         self.news.send_replace(());
     }
 
@@ -150,7 +198,7 @@ impl Job {
     pub(super) async fn ended(&self) -> Result<Value, Problem> {
         let mut news = self.news.subscribe();
         loop {
-            if let Some(ended) = &self.state().ended {
+            if let Some(ended) = &self.so_far().ended {
                 return ended.result.clone();
             }
             // The sender is this job's.
@@ -165,50 +213,50 @@ impl Job {
 
     /// What it told behind an event; how many of these are not kept any more; whether there will be no more.
     pub(super) fn since(&self, id: u64) -> (Vec<Told>, u64, bool) {
-        let state = self.state();
-        let first = state.events.front().map_or(state.last_id + 1, |told| told.id);
-        let events = state.events.iter().filter(|told| told.id > id).cloned().collect();
-        (events, first.saturating_sub(id.saturating_add(1)), state.ended.is_some())
+        let so_far = self.so_far();
+        let first = so_far.events.front().map_or(so_far.last_id + 1, |told| told.id);
+        let events = so_far.events.iter().filter(|told| told.id > id).cloned().collect();
+        (events, first.saturating_sub(id.saturating_add(1)), so_far.ended.is_some())
     }
 
     /// Everything about it, with its result or without.
-    pub(super) fn document(&self, with_result: bool) -> Value {
-        self.described(&self.state(), with_result)
+    pub(super) fn document(&self, with_result: bool) -> JobDocument {
+        self.described(&self.so_far(), with_result)
     }
 
-    fn described(&self, state: &State, with_result: bool) -> Value {
-        let word = match &state.ended {
-            None => "running",
-            Some(Ended { result: Ok(_), .. }) => "done",
-            Some(Ended { result: Err(_), .. }) if state.is_cancelled => "cancelled",
-            Some(_) => "failed",
+    fn described(&self, so_far: &SoFar, with_result: bool) -> JobDocument {
+        let (state, result, problem) = match &so_far.ended {
+            None => (State::Running, None, None),
+            Some(Ended { result: Ok(result), .. }) => {
+                (State::Done, with_result.then(|| result.clone()), None)
+            }
+            Some(Ended { result: Err(problem), .. }) => {
+                let state = if so_far.is_cancelled { State::Cancelled } else { State::Failed };
+                (state, None, Some(problem.document()))
+            }
         };
-        let mut document = json!({
-            "id": self.id,
-            "kind": self.kind,
-            "subject": self.subject,
-            "state": word,
-            "started_at": format!("{:.3}", self.began),
-            "ended_at": state.ended.as_ref().map(|ended| format!("{:.3}", ended.at)),
-            "steps_planned": state.steps_planned,
-            "steps_done": state.steps_done,
-        });
-        match &state.ended {
-            Some(Ended { result: Ok(result), .. }) if with_result => document["result"] = result.clone(),
-            Some(Ended { result: Err(problem), .. }) => document["problem"] = problem.document(),
-            _ => {}
+        JobDocument {
+            id: self.id.clone(),
+            kind: self.kind,
+            subject: self.subject.clone(),
+            state,
+            started_at: format!("{:.3}", self.began),
+            ended_at: so_far.ended.as_ref().map(|ended| format!("{:.3}", ended.at)),
+            steps_planned: so_far.steps_planned,
+            steps_done: so_far.steps_done,
+            result,
+            problem,
         }
-        document
     }
 }
 
-impl State {
-    fn push(&mut self, name: &'static str, data: Value) {
+impl SoFar {
+    fn push(&mut self, at_ms: u64, name: &'static str, data: Value) {
         self.last_id += 1;
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(Told { id: self.last_id, name, data });
+        self.events.push_back(Told { id: self.last_id, at_ms, name, data });
     }
 }
 

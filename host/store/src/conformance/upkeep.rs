@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use floret_model::{
-    CascadeReport, Digest, Fate, ResourceKey, Seq, StepReason, StepReport, TimestampMs, VersionRef,
+    CascadeReport, Digest, Fate, ResourceKey, Seq, StepPhases, StepReason, StepReport, TimestampMs,
+    VersionRef,
 };
 
 use super::{HOUR_MS, NOW, depending, draft, head, key, on, publish, read, save, stored_blob, with_blob};
@@ -71,6 +72,8 @@ pub(super) fn report(id: &str, at: i64, keys: &[&ResourceKey]) -> CascadeReport 
         recipe: Some(Digest::of(b"recipe")),
         elapsed_ms: 0.5,
         output_bytes: 3,
+        phases: StepPhases { load_ms: 0.125, compile_ms: 0.0, build_ms: 0.25, store_ms: 0.0625 },
+        log_lines: 7,
     };
     CascadeReport {
         id: id.to_owned(),

@@ -14,9 +14,6 @@ use crate::{Catalog, Error};
 
 /// Verdicts that a report holds.
 const JUDGED_MAX: usize = 10_000;
-/// Resources in a row without a good answer after which nobody is asked any more: one that runs into its time limit
-/// takes 10 s, so that is a minute and a half.
-const FAILURES_MAX: u32 = 8;
 
 /// What a judge is told of a version that is neither dropped nor expired.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,9 +62,18 @@ pub struct Judgement {
     pub reason: String,
 }
 
+/// Why there is no judgement.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Unjudged {
+    /// The judge failed over this resource, and may do better with the next.
+    Failed(String),
+    /// The judge is not to be had: nobody asks again in this pass.
+    NotAsked(String),
+}
+
 /// Who says which versions of a resource stay: given them newest first, one judgement for each in the same order, or
 /// why there is none.
-pub type Judge<'a> = dyn Fn(ResourceKey, Vec<KnownVersion>) -> BoxFuture<'a, Result<Vec<Judgement>, String>>
+pub type Judge<'a> = dyn Fn(ResourceKey, Vec<KnownVersion>) -> BoxFuture<'a, Result<Vec<Judgement>, Unjudged>>
     + Send
     + Sync
     + 'a;
@@ -90,13 +96,14 @@ pub struct Judged {
 pub(super) struct Court<'a, 'j> {
     catalog: &'a dyn Catalog,
     judge: &'a Judge<'j>,
-    failures_in_a_row: u32,
+    /// Why the judge is asked no more, once that is so.
+    away: Option<String>,
     not_asked: u64,
 }
 
 impl<'a, 'j> Court<'a, 'j> {
     pub fn new(catalog: &'a dyn Catalog, judge: &'a Judge<'j>) -> Self {
-        Self { catalog, judge, failures_in_a_row: 0, not_asked: 0 }
+        Self { catalog, judge, away: None, not_asked: 0 }
     }
 
     /// Components and bindings are the host's own business: a policy must not take away what it is itself.
@@ -116,7 +123,7 @@ impl<'a, 'j> Court<'a, 'j> {
         if !retained.kept.iter().any(|(_, reason)| *reason == KeepReason::Newest) {
             return Ok(retained);
         }
-        if self.failures_in_a_row >= FAILURES_MAX {
+        if self.away.is_some() {
             self.not_asked += 1;
             return Ok(untouched(retained));
         }
@@ -124,19 +131,19 @@ impl<'a, 'j> Court<'a, 'j> {
         let seqs: Vec<Seq> = asked.iter().map(|known| known.seq).collect();
         let answer = (self.judge)(key.clone(), asked).await.and_then(|said| match said.len() == seqs.len() {
             true => Ok(said),
-            false => Err(format!("{} judgements for {} versions", said.len(), seqs.len())),
+            false => Err(Unjudged::Failed(format!("{} judgements for {} versions", said.len(), seqs.len()))),
         });
         match answer {
-            Ok(said) => {
-                self.failures_in_a_row = 0;
-                Ok(obeyed(key, retained, seqs.into_iter().zip(said), report))
-            }
-            Err(problem) => {
-                self.failures_in_a_row += 1;
+            Ok(said) => return Ok(obeyed(key, retained, seqs.into_iter().zip(said), report)),
+            Err(Unjudged::Failed(problem)) => {
                 note(report, format!("{key} was not judged, and nothing of it is dropped: {problem}"));
-                Ok(untouched(retained))
+            }
+            Err(Unjudged::NotAsked(problem)) => {
+                self.away = Some(problem);
+                self.not_asked += 1;
             }
         }
+        Ok(untouched(retained))
     }
 
     /// What the judge is told: all that is neither dropped nor expired, newest first.
@@ -157,13 +164,12 @@ impl<'a, 'j> Court<'a, 'j> {
 
     /// Say what was left unasked.
     pub fn close(&self, report: &mut CleanupReport) {
-        if self.not_asked > 0 {
+        if let Some(problem) = &self.away {
             let count = self.not_asked;
+            let resources = if count == 1 { "resource" } else { "resources" };
             note(
                 report,
-                format!(
-                    "the retention policy failed {FAILURES_MAX} times in a row and was asked no more: {count} further resources lose nothing"
-                ),
+                format!("nobody was asked about {count} {resources}, of which nothing is dropped: {problem}"),
             );
         }
     }

@@ -1,5 +1,5 @@
 use anyhow::Result;
-use floret_pipeline::{Inspected, Users};
+use floret_pipeline::{Inspected, LimitInForce, LimitSource, Users};
 use serde_json::{Value, json};
 
 use crate::out::{Cell, Out, Table, Tone, bytes, plural};
@@ -82,12 +82,30 @@ fn show(out: &mut Out, component: &Inspected, users: Option<&Users>) -> Result<(
     add("limits", limits.join(", "));
     if let Some(users) = users {
         add("bound to", users.bindings.join(", "));
+        for (id, limits) in &users.limits {
+            let limits: Vec<String> = limits.iter().map(|(name, limit)| in_force(name, limit)).collect();
+            add(&format!("limits of {id}"), limits.join(", "));
+        }
         let built = users.latest_versions.iter().map(|(name, built)| format!("{built} {name}"));
         let of_types = built.collect::<Vec<_>>().join(", ");
         let count = plural(users.latest_versions_count(), "latest version");
         add("built", if of_types.is_empty() { count } else { format!("{count}: {of_types}") });
     }
     out.table(&table)?;
+    configuration(out, component)
+}
+
+/// A limit of a binding; one that is the host's is marked.
+fn in_force(name: &str, limit: &LimitInForce) -> String {
+    let mark = match limit.set_by {
+        LimitSource::Binding => "",
+        LimitSource::Host => " (host)",
+    };
+    format!("{name} {}{mark}", limit.value)
+}
+
+/// What can be configured.
+fn configuration(out: &mut Out, component: &Inspected) -> Result<()> {
     let properties = component.config_schema.get("properties").and_then(Value::as_object);
     let mut table = Table::new(&["configuration", "type", "default", "meaning"]);
     for (name, property) in properties.into_iter().flatten() {

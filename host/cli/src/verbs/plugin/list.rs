@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use floret_model::{PluginMetadata, TypedMetadata, Version};
-use floret_pipeline::Quarantine;
+use floret_pipeline::BindingDocument;
 use serde_json::{Value, json};
 
 use crate::open::built_in_digest;
 use crate::out::{Cell, Out, Table, Tone};
-use crate::remote::Bound;
 use crate::run::Context;
 
 /// Of the digest of a manifest, as people see it.
@@ -31,7 +32,7 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                 .iter()
                 .map(|version| {
                     let name = version.key.resource_id.as_str();
-                    let bound = bindings.iter().filter(|bound| bound.binding.component == name);
+                    let bound = bindings_of(&bindings, name);
                     json!({
                         "name": name,
                         "seq": version.seq,
@@ -49,8 +50,7 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                 for version in &plugins {
                     let TypedMetadata::Plugin(plugin) = &version.metadata.typed else { continue };
                     let name = version.key.resource_id.as_str();
-                    let bound = bindings.iter().filter(|bound| bound.binding.component == name);
-                    let bound: Vec<&str> = bound.map(|bound| bound.id.as_str()).collect();
+                    let bound: Vec<&str> = bindings_of(&bindings, name).map(|(id, _)| id.as_str()).collect();
                     table.row(vec![
                         Cell::text(name).tone(if quarantined(version).is_some() {
                             Tone::Bad
@@ -65,49 +65,56 @@ pub(super) async fn run(args: List, context: &mut Context) -> Result<()> {
                         match (quarantined(version), &bound[..]) {
                             (Some(_), _) => Cell::text("quarantined").tone(Tone::Bad),
                             (None, []) => Cell::none(),
-                            (None, bound) => Cell::text(bound.join(", ")),
+                            (None, ids) => Cell::text(ids.join(", ")),
                         },
                     ]);
                 }
                 out.table(&table)
             })?;
-            note(out, &bindings, &quarantines);
+            note(out, &bindings);
+            for one in &quarantines {
+                out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
+            }
             Ok(())
         })
         .await
 }
 
-/// What people should know of bindings and components.
-fn note(out: &Out, bindings: &[Bound], quarantines: &[Quarantine]) {
-    for Bound { id, in_use, problem, .. } in bindings {
-        let Some(problem) = problem else { continue };
-        let instead = match in_use {
-            Some(used) => {
-                format!("{used} is used instead; `floret plugin rollback` makes that the newest")
-            }
-            None => "nothing can be built for it".to_owned(),
-        };
-        out.note(&format!("{id}: {problem}; {instead}"));
-    }
-    for one in quarantines {
-        out.note(&format!("{one}; `floret plugin release {}` lifts it", one.digest.short()));
-    }
-    let open = bindings.iter().filter_map(|bound| Some((&bound.id, bound.breaker.as_ref()?)));
-    for (id, breaker) in open {
-        out.note(&format!(
-            "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
-            breaker.failures, breaker.last_error,
-        ));
+fn bindings_of<'a>(
+    bindings: &'a BTreeMap<String, BindingDocument>,
+    component: &'a str,
+) -> impl Iterator<Item = (&'a String, &'a BindingDocument)> {
+    bindings.iter().filter(move |(_, bound)| bound.component.as_deref() == Some(component))
+}
+
+/// Say what is not as it should be.
+fn note(out: &Out, bindings: &BTreeMap<String, BindingDocument>) {
+    for (id, bound) in bindings {
+        if let Some(problem) = &bound.problem {
+            let instead = match &bound.in_use {
+                Some(used) => {
+                    format!("{used} is used instead; `floret plugin rollback` makes that the newest")
+                }
+                None => "nothing can be built for it".to_owned(),
+            };
+            out.note(&format!("{id}: {problem}; {instead}"));
+        }
+        if let Some(breaker) = &bound.breaker {
+            out.note(&format!(
+                "the breaker of {id} is open after {} failures: {}; `floret plugin reset {id}` closes it",
+                breaker.failures, breaker.last_error,
+            ));
+        }
     }
 }
 
-fn document_of(bound: &Bound) -> Value {
-    let Bound { id, binding, in_use, problem, breaker } = bound;
-    let mut shown = json!({"type": id, "config": binding.config, "in_use": in_use, "problem": problem});
-    if !binding.limits.is_empty() {
-        shown["limits"] = json!(binding.limits);
+fn document_of((id, bound): (&String, &BindingDocument)) -> Value {
+    let mut shown =
+        json!({"type": id, "config": bound.config, "in_use": bound.in_use, "problem": bound.problem});
+    if !bound.limits.is_empty() {
+        shown["limits"] = json!(bound.limits);
     }
-    if let Some(breaker) = breaker {
+    if let Some(breaker) = &bound.breaker {
         shown["breaker"] = json!(breaker);
     }
     shown

@@ -79,15 +79,15 @@ pub(super) async fn tell(home: Home<'_>, saved: &Saved, swap: Swap, out: &mut Ou
 
 /// Say it where a binding that has to do with this one is not taken into use.
 async fn warn(home: Home<'_>, key: &ResourceKey, out: &Out) -> Result<()> {
-    for bound in home.bindings().await? {
+    for (id, bound) in home.bindings().await? {
         let Some(problem) = bound.problem else { continue };
         let name = key.resource_id.as_str();
-        if bound.id == name || bound.binding.component == name {
+        if id == name || bound.component.as_deref() == Some(name) {
             let instead = bound.in_use.map_or_else(
                 || "nothing can be built for it".to_owned(),
                 |used| format!("{used} goes on for it"),
             );
-            out.note(&format!("{}: {problem}; {instead}", bound.id));
+            out.note(&format!("{id}: {problem}; {instead}"));
         }
     }
     Ok(())

@@ -55,14 +55,20 @@ impl Home {
     fn change(&self, event: &ChangeStreamEvent<Document>) -> Result<Change, Error> {
         let token = bson::serialize_to_vec(&Wrapped { token: event.id.clone() })
             .map_err(|error| self.lost(error.to_string()))?;
-        let heads = event.full_document.as_ref().and_then(|document| document.get_array("heads").ok());
+        let document = event.full_document.as_ref();
+        let publish_id = document.and_then(|document| document.get_str("publish_id").ok());
+        let heads = document.and_then(|document| document.get_array("heads").ok());
         let heads = heads.into_iter().flatten().map(|head| {
             head.as_document().and_then(reference).ok_or_else(|| Error::Integrity {
                 what: "a document of publishes".to_owned(),
                 problem: format!("{head} names no version"),
             })
         });
-        Ok(Change { heads: heads.collect::<Result<_, _>>()?, token: ChangeToken(Bytes::from(token)) })
+        Ok(Change {
+            publish_id: publish_id.unwrap_or_default().to_owned(),
+            heads: heads.collect::<Result<_, _>>()?,
+            token: ChangeToken(Bytes::from(token)),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use floret_pipeline::{Compared, Cost, Costs, PolicyComparison};
 
-use crate::out::{bytes, count, milliseconds, percent, plural};
+use crate::measure::{bytes, count, milliseconds, percent, plural};
 
 /// In pixels, as for all that follow.
 const WIDTH: f64 = 960.0;
@@ -31,7 +31,7 @@ const STYLE: &str = "
 ";
 
 /// The picture. Deterministic for one comparison.
-pub(super) fn svg(comparison: &PolicyComparison) -> String {
+pub fn svg(comparison: &PolicyComparison) -> String {
     let types = comparison.by_type.iter().map(|(name, costs)| (name.as_str(), costs));
     let rows: Vec<(&str, &Costs)> = types.chain([("all", &comparison.total)]).collect();
     let height = TOP + 24.0 + rows.len() as f64 * PAIR + 28.0;

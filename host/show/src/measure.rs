@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 /// `12,345`.
-pub(crate) fn count(number: u64) -> String {
+pub fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -14,12 +14,12 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// `1 word`, `12,345 words`.
-pub(crate) fn plural(number: u64, noun: &str) -> String {
+pub fn plural(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// `512 B`, `1.5 MB`: powers of 1,000, three digits.
-pub(crate) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     let mut amount = bytes as f64;
     let mut units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"].into_iter();
     let mut unit = units.next().unwrap_or_default();
@@ -32,7 +32,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// `0.42 ms`, `12.3 ms`, `4.56 s`.
-pub(crate) fn milliseconds(ms: f64) -> String {
+pub fn milliseconds(ms: f64) -> String {
     match ms {
         ms if ms >= 999.5 => format!("{} s", three_digits(ms / 1000.0)),
         ms if ms >= 0.0995 => format!("{} ms", three_digits(ms)),
@@ -41,7 +41,7 @@ pub(crate) fn milliseconds(ms: f64) -> String {
 }
 
 /// `87.5 %`.
-pub(crate) fn percent(part: f64) -> String {
+pub fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
