@@ -24,6 +24,8 @@ const CHECKED: [&str; 9] = [
     "/v1/corpora",
     "/v1/corpora/add",
 ];
+/// What a namespace in a path is looked at below: pages of the console show what others depend on.
+const API: &str = "/v1/";
 /// A job is found by whoever was told its name, which nobody guesses.
 const JOB: &str = "/v1/jobs/";
 /// Routes to what is kept in the namespace `plugins`, and what is below them.
@@ -53,7 +55,8 @@ impl Grant {
     /// A route that was asked for, by its path and what that names.
     pub(super) fn check_path(&self, path: &str, named: Option<&RawPathParams>) -> Result<(), Problem> {
         let Some(namespaces) = &self.namespaces else { return Ok(()) };
-        let named = named.into_iter().flatten().find(|(name, _)| *name == "namespace");
+        let mut named = named.filter(|_| path.starts_with(API)).into_iter().flatten();
+        let named = named.find(|(name, _)| *name == "namespace");
         if let Some((_, namespace)) = named {
             return match namespaces.iter().any(|it| it.as_str() == namespace) {
                 true => Ok(()),
