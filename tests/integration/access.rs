@@ -1,5 +1,7 @@
 //! Who may do what over HTTP: tokens and their scopes.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use floret_tests::cli::Cli;
@@ -72,6 +74,140 @@ fn every_route_asks_for_its_scope() {
         server.ask(method, target, &[], body).fails(401, "unauthenticated");
     }
     server.ask("GET", AT, &[("authorization", "Basic YTpi")], b"").fails(401, "unauthenticated");
+}
+
+/// A text, its corpus and its index, in the namespaces default and work.
+fn two_namespaces() -> Cli {
+    let cli = Cli::configured("[namespaces.work]\n");
+    for space in ["", "work:"] {
+        let named = |name: &str| format!("{space}{name}");
+        cli.save(&named("literature/a"), b"union unions united liberty");
+        cli.run(&["corpus", "create", &named("corpus/a"), "--text", &named("literature/a")]).ok();
+        cli.run(&["build", &named("trie/a"), "--from", &named("corpus/a")]).ok();
+    }
+    cli
+}
+
+/// What is asked of one namespace, SPACE; names have NAME:, which is nothing for `default`.
+const OF_A_NAMESPACE: [(&str, &str, &str); 21] = [
+    ("GET", "/v1/SPACE/literature/a", ""),
+    ("HEAD", "/v1/SPACE/literature/a", ""),
+    ("GET", "/v1/SPACE/literature/a/log", ""),
+    ("GET", "/v1/SPACE/literature/a/record", ""),
+    ("GET", "/v1/SPACE/literature/a/records?limit=1", ""),
+    ("GET", "/v1/SPACE/literature/a/document", ""),
+    ("GET", "/v1/SPACE/trie/a/why", ""),
+    ("GET", "/v1/SPACE/corpus/a/tree", ""),
+    ("PUT", "/v1/SPACE/literature/new", "text"),
+    ("GET", "/v1/resources?namespace=SPACE", ""),
+    ("GET", "/v1/records?namespace=SPACE", ""),
+    ("GET", "/v1/search?index=NAME:trie/a&text=union", ""),
+    ("POST", "/v1/plans", r#"{"keys": ["NAME:literature/a"]}"#),
+    ("POST", "/v1/cascades", r#"{"keys": ["work:literature/a", "NAME:literature/a"]}"#),
+    ("POST", "/v1/builds", r#"{"key": "NAME:trie/a"}"#),
+    ("POST", "/v1/builds", r#"{"key": "work:trie/b", "inputs": ["NAME:corpus/a"]}"#),
+    ("POST", "/v1/builds", r#"{"key": "work:search/b", "parts": ["NAME:trie/a"]}"#),
+    ("POST", "/v1/corpora", r#"{"key": "NAME:corpus/b", "documents": ["work:literature/a"]}"#),
+    ("POST", "/v1/corpora", r#"{"key": "work:corpus/b", "documents": ["NAME:literature/a"]}"#),
+    ("POST", "/v1/corpora/add", r#"{"key": "work:corpus/a", "children": ["NAME:corpus/b"]}"#),
+    ("POST", "/v1/batches", r#"{"key": "NAME:literature/c", "text": "x"}"#),
+];
+
+/// What is asked of other namespaces, or of all of them.
+const OF_OTHERS: [(&str, &str); 20] = [
+    ("GET", "/v1/defaul%74/literature/a"),
+    ("GET", "/v1/plugins/plugin/trie-fst"),
+    ("GET", "/v1/resources"),
+    ("GET", "/v1/records"),
+    ("GET", "/v1/cache"),
+    ("POST", "/v1/cache/warmings"),
+    ("POST", "/v1/cache/invalidations"),
+    ("POST", "/v1/verifications"),
+    ("POST", "/v1/cleanups"),
+    ("POST", "/v1/policies/comparisons"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/plugins"),
+    ("PUT", "/v1/plugins/x"),
+    ("POST", "/v1/inspections"),
+    ("GET", "/v1/bindings"),
+    ("PUT", "/v1/bindings/trie"),
+    ("POST", "/v1/rollbacks"),
+    ("GET", "/v1/breakers"),
+    ("DELETE", "/v1/breakers/trie"),
+    ("GET", "/v1/quarantines"),
+];
+
+#[test]
+fn a_token_of_a_namespace_touches_no_other() {
+    let cli = two_namespaces();
+    let (limited, _) = token(&cli, "admin", &["--namespace", "work"]);
+    let server = Server::start(&cli, &[]);
+    let is_let_in = |method: &str, target: &str, body: &str| {
+        let answer = ask(&server, method, target, &limited, body.as_bytes());
+        if answer.status != 403 {
+            return true;
+        }
+        let problem = answer.fails(403, "forbidden").json();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("is for the namespaces work only"), "{method} {target}: {detail}");
+        false
+    };
+    for (method, target, body) in OF_A_NAMESPACE {
+        let of = |space: &str, name: &str| {
+            let filled = |text: &str| text.replace("SPACE", space).replace("NAME:", name);
+            (filled(target), filled(body))
+        };
+        let (target, body) = of("work", "work:");
+        assert!(is_let_in(method, &target, &body), "{method} {target} {body}");
+        let (target, body) = of("default", "");
+        if method == "HEAD" {
+            assert_eq!(ask(&server, method, &target, &limited, b"").status, 403);
+        } else {
+            assert!(!is_let_in(method, &target, &body), "{method} {target} {body}");
+        }
+    }
+    for (method, target) in OF_OTHERS {
+        assert!(!is_let_in(method, target, "{}"), "{method} {target}");
+    }
+    let parent = "%7B%22parent%22%3A%22corpus%2Fa%22%7D";
+    let bearer = format!("Bearer {limited}");
+    let headers = [("authorization", bearer.as_str()), ("floret-options", parent)];
+    server.ask("PUT", "/v1/work/literature/p", &headers, b"text").fails(403, "forbidden");
+    ask(&server, "GET", "/v1/jobs/0badcafe", &limited, b"").fails(404, "not_found");
+    server.stop();
+    assert_eq!(cli.run(&["list", "-n", "9"]).ok().text().lines().count(), 3, "nothing was saved in default");
+    cli.verify();
+}
+
+#[test]
+fn a_token_may_be_for_components_alone() {
+    let cli = two_namespaces();
+    let (limited, _) = token(&cli, "plugins", &["--namespace", "plugins"]);
+    let listed = cli.run(&["--json", "token", "list"]).ok().json();
+    assert_eq!(listed[0]["namespaces"], serde_json::json!(["plugins"]));
+    cli.run(&["token", "create", "x", "--scope", "read", "--namespace", "a:b"]).fails(2, &["--namespace"]);
+    let server = Server::start(&cli, &[]);
+    ask(&server, "GET", "/v1/plugins", &limited, b"").is(200);
+    ask(&server, "GET", "/v1/plugins/trie-fst", &limited, b"").is(200);
+    ask(&server, "GET", "/v1/plugins/plugin/trie-fst/record", &limited, b"").is(200);
+    ask(&server, "DELETE", "/v1/breakers/trie", &limited, b"").is(200);
+    ask(&server, "GET", "/v1/default/literature/a", &limited, b"").fails(403, "forbidden");
+    ask(&server, "POST", "/v1/cleanups", &limited, b"{}").fails(403, "forbidden");
+}
+
+#[test]
+fn tokens_that_others_can_read_are_refused() {
+    let cli = Cli::new();
+    token(&cli, "read", &[]);
+    let file = cli.data().join("tokens.json");
+    let allow = |mode| std::fs::set_permissions(&file, Permissions::from_mode(mode)).unwrap();
+    for mode in [0o644, 0o660, 0o602] {
+        allow(mode);
+        cli.run(&["serve", "--listen", "127.0.0.1:0"]).fails(2, &["tokens.json", "chmod 600"]);
+        cli.run(&["token", "list"]).fails(2, &["chmod 600"]);
+    }
+    allow(0o600);
+    cli.run(&["token", "list"]).ok();
 }
 
 #[test]

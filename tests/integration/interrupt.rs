@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use floret_tests::cli::Cli;
 use floret_tests::guest;
+use floret_tests::http::Server;
 
 const TEXTS: u32 = 24;
 /// So often a cascade may be done before the signal comes.
@@ -57,14 +58,18 @@ fn world() -> Cli {
     cli
 }
 
-/// Save all texts anew, and rebuild nothing.
-fn save_all(cli: &Cli, word: &str) {
+/// All texts anew, as a batch.
+fn lines(word: &str) -> String {
     let line = |n| {
         let words: String = (0..3_000).map(|m| format!("{word}{n}x{m} ")).collect();
         format!("{}\n", serde_json::json!({"key": format!("literature/{n}"), "text": words}))
     };
-    let lines: String = (0..TEXTS).map(line).collect();
-    cli.run_with(&["save", "--batch", "-", "--no-cascade"], lines.as_bytes()).ok();
+    (0..TEXTS).map(line).collect()
+}
+
+/// Save all texts anew, and rebuild nothing.
+fn save_all(cli: &Cli, word: &str) {
+    cli.run_with(&["save", "--batch", "-", "--no-cascade"], lines(word).as_bytes()).ok();
 }
 
 fn cascade_args() -> Vec<String> {
@@ -105,6 +110,46 @@ fn k6_ctrl_c_in_a_cascade_publishes_nothing_and_the_next_run_goes_on() {
             "it goes on where it stopped: {fates}"
         );
         assert_eq!((seq(&cli, "corpus/0"), seq(&cli, "trie/all")), (corpus + 1, trie + 1));
+        cli.verify();
+        return;
+    }
+    panic!("{TRIES_MAX} cascades were all done before the signal came");
+}
+
+#[test]
+fn k6_ctrl_c_cancels_a_cascade_of_a_server() {
+    let cli = world();
+    let server = Server::start(&cli, &[]);
+    let client = Cli::new();
+    let url = format!("http://{}", server.address());
+    let args: Vec<String> = cascade_args();
+    let args: Vec<&str> = ["--server", &url].into_iter().chain(args.iter().map(String::as_str)).collect();
+    let latest = |name: &str| {
+        let record = server.get(&format!("/v1/default/{name}/record")).is(200).json();
+        record["seq"].as_u64().unwrap()
+    };
+    for round in 1..=TRIES_MAX {
+        server.ask("POST", "/v1/batches", &[], lines(&format!("round{round}")).as_bytes()).is(200);
+        let (corpus, trie) = (latest("corpus/0"), latest("trie/all"));
+        let folder = cli.data().join("blobs");
+        let before = blobs(&folder);
+        let mut child = spawn(&client, &args);
+        until(|| blobs(&folder) > before || child.try_wait().unwrap().is_some());
+        interrupt(&child);
+        let text = told(&mut child);
+        let status = child.wait().unwrap();
+        if status.success() {
+            continue;
+        }
+        assert_eq!(status.code(), Some(130), "{status}: {text}");
+        assert!(text.contains("stopped before anything was published; run it again"), "{text}");
+        assert_eq!((latest("corpus/0"), latest("trie/all")), (corpus, trie));
+        assert_eq!(server.get("/v1/jobs").is(200).json()[0]["state"], "cancelled");
+        let report = client.run(&args).ok().json();
+        let fates = report["steps"].to_string();
+        assert!(fates.contains("memo_hit") && fates.contains("built"), "it goes on: {fates}");
+        assert_eq!((latest("corpus/0"), latest("trie/all")), (corpus + 1, trie + 1));
+        server.stop();
         cli.verify();
         return;
     }

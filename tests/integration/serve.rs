@@ -78,7 +78,7 @@ fn v3_conditions_decide_races() {
 
 #[test]
 fn more_than_a_host_can_do_is_refused_and_probes_are_not() {
-    let cli = Cli::new();
+    let cli = Cli::configured("[serve]\nclient_requests_max = 1000\n");
     let server = Server::start(&cli, &[]);
     let at = "/v1/default/literature/a";
     let unfinished: Vec<_> = (0..256)

@@ -2,6 +2,7 @@
 //! [`Home`] say the same of both.
 
 mod client;
+mod events;
 mod long;
 mod plugins;
 mod save;
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Result;
-use floret_cache::{CacheStats, Warmed};
 use floret_model::{CascadeReport, Plan, ResourceKey, Seq, Version};
 use floret_pipeline::{
     Change, CorpusRequest, CorpusTree, DerivedSpec, Floret, Freshness, ListQuery, RebuildReport, Sampling,
@@ -21,7 +21,7 @@ use floret_pipeline::{
 use floret_store::{Spooled, VerifyOptions, VerifyReport};
 use serde_json::json;
 
-pub(crate) use client::{Client, is_local};
+pub(crate) use client::{Client, certificates, is_local};
 pub(crate) use plugins::Foreseen;
 
 use crate::work::Work;
@@ -274,24 +274,6 @@ impl Home<'_> {
                     "children": named_all(children),
                 });
                 client.long(&client.at(&["corpora", "add"])?, &asked, work).await
-            }
-        }
-    }
-
-    /// What the tiers of the cache hold, and how often they hit.
-    pub async fn cache_stats(self) -> Result<CacheStats> {
-        match self {
-            Self::Here(host) => Ok(host.cache().stats()),
-            Self::There(client) => client.get(&client.at(&["cache"])?, &[]).await,
-        }
-    }
-
-    /// Fill the cache with what was asked for most.
-    pub async fn warm(self, limit: usize) -> Result<Warmed> {
-        match self {
-            Self::Here(host) => Ok(host.warm(limit).await),
-            Self::There(client) => {
-                client.post(&client.at(&["cache", "warmings"])?, &json!({"limit": limit})).await
             }
         }
     }

@@ -165,7 +165,7 @@ async fn dispatch(verb: Verb, context: &mut Context) -> Result<()> {
         Verb::Verify(args) => verbs::verify::run(args, context).await,
         Verb::Doctor(args) => verbs::doctor::run(args, context).await,
         Verb::Explain(args) => verbs::explain::run(&args, &mut context.out),
-        Verb::Health(args) => verbs::health::run(&args, context),
+        Verb::Health(args) => verbs::health::run(&args, context).await,
         Verb::Config(verb) => verbs::config::run(&verb, context),
         Verb::Completions(args) => verbs::completions::run(&args, context),
     }

@@ -1,15 +1,17 @@
-//! Who may do what: every route has a scope, and a request shows a token that has it.
+//! Who may do what: every route has a scope, and a request shows a token that has it, and that is for the namespaces it touches.
 
+mod grant;
 mod sessions;
 mod tokens;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Extension;
-use axum::extract::{Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::{Next, from_fn_with_state};
@@ -17,9 +19,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use floret_model::TimestampMs;
 
+pub(crate) use self::grant::Grant;
 use self::sessions::Sessions;
 pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
-pub use self::tokens::{Scope, Token, TokenFile};
+use self::tokens::Stamp;
+pub use self::tokens::{NewToken, Scope, Token, TokenFile};
 use crate::Turn;
 use crate::audit::Peer;
 use crate::fairness::{Client, Clients};
@@ -43,7 +47,7 @@ pub struct Access {
 
 struct Current {
     looked_at: Instant,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
     /// None: nobody is asked.
     tokens: Option<Arc<[Token]>>,
 }
@@ -95,7 +99,7 @@ impl Access {
         current.tokens.clone()
     }
 
-    fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Who>, Problem> {
+    fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Token>, Problem> {
         let Some(tokens) = self.tokens() else { return Ok(None) };
         let token = match header_text(headers, &AUTHORIZATION)? {
             Some(shown) => match shown.split_once(' ') {
@@ -121,7 +125,7 @@ impl Access {
         if !token.allows(scope) {
             return Err(Problem::forbidden(&format!("the token {} has not the scope {scope}", token.id)));
         }
-        Ok(Some(Who(format!("{} ({})", token.id, token.name))))
+        Ok(Some(token.clone()))
     }
 
     /// Begin a session of the console for a token; answers its id, which stands for the token from here on.
@@ -151,15 +155,21 @@ impl Access {
 async fn guard(
     State((access, scope)): State<(Arc<Access>, Scope)>,
     Extension(clients): Extension<Arc<Clients>>,
+    named: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let who = match access.admit(request.headers(), scope) {
-        Ok(who) => who,
+    let token = match access.admit(request.headers(), scope) {
+        Ok(token) => token,
         Err(problem) => return problem.into_response(),
     };
-    let client = match &who {
-        Some(who) => Client::Token(who.0.clone()),
+    let grant = token.as_ref().map_or_else(Grant::everything, Grant::of);
+    // A path that cannot be decoded names nothing; its handler says so.
+    if let Err(problem) = grant.check_path(request.uri().path(), named.ok().as_ref()) {
+        return problem.into_response();
+    }
+    let client = match &grant.id {
+        Some(id) => Client::Token(id.clone()),
         None => {
             let peer = request.extensions().get::<Peer>();
             Client::Address(peer.map(|peer| peer.0.ip().to_canonical()))
@@ -172,10 +182,11 @@ async fn guard(
     if let Some(turn) = request.extensions_mut().get_mut::<Turn>() {
         turn.keep(Arc::clone(&place));
     }
+    request.extensions_mut().insert(grant);
     let mut response = next.run(request).await;
     drop(place);
-    if let Some(who) = who {
-        response.extensions_mut().insert(who);
+    if let Some(token) = token {
+        response.extensions_mut().insert(Who(format!("{} ({})", token.id, token.name)));
     }
     response
 }
@@ -186,6 +197,9 @@ fn now() -> TimestampMs {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn shown(text: &str) -> HeaderMap {
@@ -207,7 +221,7 @@ mod tests {
         assert!(!access.asks());
         assert_eq!(fate(&access, "Basic x", Scope::Admin), Ok(()));
         let file = TokenFile::at(path.clone());
-        let (secret, token) = file.create("ada", [Scope::Write].into(), None).expect("a token");
+        let (secret, token) = file.create(NewToken::of("ada", Scope::Write)).expect("a token");
         let bearer = format!("Bearer {secret}");
         assert_eq!(fate(&access, &bearer, Scope::Read), Ok(()));
         assert_eq!(fate(&access, &bearer, Scope::Write), Ok(()));
@@ -218,7 +232,8 @@ mod tests {
         for unknown in ["Bearer", "Bearer x", "Bearer floret__", "Basic x", other.as_str()] {
             assert_eq!(fate(&access, unknown, Scope::Read).map_err(|it| it.0), Err("unauthenticated"));
         }
-        let (old, _) = file.create("old", [Scope::Admin].into(), Some(TimestampMs(1))).expect("a token");
+        let expired = NewToken { expires_at: Some(TimestampMs(1)), ..NewToken::of("old", Scope::Admin) };
+        let (old, _) = file.create(expired).expect("a token");
         let (code, text) = fate(&access, &format!("Bearer {old}"), Scope::Read).expect_err("it is old");
         assert!(code == "unauthenticated" && text.contains("expired"), "{text}");
         file.revoke(&token.id).expect("it is there");
@@ -231,7 +246,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("tokens.json");
         let file = TokenFile::at(path.clone());
-        let (secret, _) = file.create("ada", [Scope::Admin].into(), None).expect("a token");
+        let (secret, _) = file.create(NewToken::of("ada", Scope::Admin)).expect("a token");
         let bearer = format!("Bearer {secret}");
         let access = Access::open(path.clone()).expect("a file");
         assert_eq!(fate(&access, &bearer, Scope::Admin), Ok(()));
@@ -243,6 +258,14 @@ mod tests {
         assert!(fate(&access, &bearer, Scope::Read).is_err());
         assert!(access.asks());
         std::fs::write(&path, kept).expect("written");
+        let allow = |mode| std::fs::set_permissions(&path, Permissions::from_mode(mode)).expect("changed");
+        for mode in [0o644, 0o604, 0o620, 0o777] {
+            allow(mode);
+            assert!(fate(&access, &bearer, Scope::Admin).is_err(), "{mode:o}");
+            let told = Access::open(path.clone()).expect_err("others read it");
+            assert!(told.contains("chmod 600"), "{told}");
+        }
+        allow(0o600);
         assert_eq!(fate(&access, &bearer, Scope::Admin), Ok(()));
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use bytes::Bytes;
 use floret_model::{ResourceKey, Seq};
 use floret_pipeline::{Content, Floret, IfLatest, SaveRequest, Saved};
@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::access::Grant;
 use crate::content::whole;
 use crate::given::Parameters;
 use crate::options;
@@ -25,12 +26,15 @@ const BATCH_BYTES_MAX: u64 = 64 << 20;
 /// Save the lines of the body, each a JSON object as a line of `floret save --batch` without `file`: all, or none.
 pub(crate) async fn save(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     _: Parameters<Nothing>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<SavedBatch>, Problem> {
     let body = whole(&headers, body, BATCH_BYTES_MAX).await?;
-    let saved = host.save_batch(requests(&body)?).await?;
+    let requests = requests(&body)?;
+    grant.check(requests.iter().map(|request| &request.key))?;
+    let saved = host.save_batch(requests).await?;
     Ok(Json(SavedBatch { saved: saved.iter().map(SavedLine::of).collect() }))
 }
 

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::access::Grant;
 use crate::given::{Named, Parameters, Posted, selector};
 use crate::jobs::{Jobs, Kind, Wants};
 use crate::problem::Problem;
@@ -43,6 +44,7 @@ pub(crate) struct Asked {
 /// Build one resource, and whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn build(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Extension(jobs): Extension<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
@@ -50,6 +52,8 @@ pub(crate) async fn build(
 ) -> Result<Response, Problem> {
     let key: ResourceKey = asked.key.parse()?;
     let about = key.to_string();
+    grant.check(&[keys(&asked.inputs)?, keys(&asked.parts)?].concat())?;
+    grant.check_reach(&host, std::slice::from_ref(&key)).await?;
     let mut build = match (asked.inputs.as_slice(), asked.parts.as_slice()) {
         ([], []) => {
             let head = host.resolve(&key, &Selector::Latest).await?;
@@ -95,6 +99,7 @@ pub(crate) struct Created {
 /// Create a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn create(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Extension(jobs): Extension<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
@@ -109,6 +114,8 @@ pub(crate) async fn create(
     };
     let corpus: ResourceKey = asked.key.parse()?;
     let about = corpus.to_string();
+    grant.check(request.documents.iter().chain(&request.children))?;
+    grant.check_reach(&host, std::slice::from_ref(&corpus)).await?;
     let corpora = vec![(corpus, request)];
     let work = |progress| async move { Ok(host.corpus_create(corpora, &progress).await?) };
     jobs.answer(wants, Kind::Corpus, about, work).await
@@ -132,6 +139,7 @@ pub(crate) struct Added {
 /// Add to a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn add(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Extension(jobs): Extension<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
@@ -140,6 +148,8 @@ pub(crate) async fn add(
     let (documents, children) = (keys(&asked.documents)?, keys(&asked.children)?);
     let corpus: ResourceKey = asked.key.parse()?;
     let about = corpus.to_string();
+    grant.check(documents.iter().chain(&children))?;
+    grant.check_reach(&host, std::slice::from_ref(&corpus)).await?;
     let work =
         |progress| async move { Ok(host.corpus_add(&corpus, &documents, &children, &progress).await?) };
     jobs.answer(wants, Kind::Corpus, about, work).await

@@ -10,6 +10,7 @@ use floret_pipeline::Floret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::Grant;
 use crate::given::{Parameters, Posted};
 use crate::jobs::{Jobs, Kind, Wants, subject};
 use crate::problem::Problem;
@@ -41,22 +42,27 @@ impl Roots {
 /// What a cascade would do.
 pub(crate) async fn plan(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     _: Parameters<Nothing>,
     Posted(roots): Posted<Roots>,
 ) -> Result<Json<Plan>, Problem> {
-    Ok(Json(host.plan(&roots.checked()?).await?))
+    let keys = roots.checked()?;
+    grant.check_reach(&host, &keys).await?;
+    Ok(Json(host.plan(&keys).await?))
 }
 
 /// Rebuild whatever depends on these, and really changed. A client that waits and goes away stops it: nothing of it is
 /// visible then, and what was built is remembered.
 pub(crate) async fn cascade(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Extension(jobs): Extension<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(roots): Posted<Roots>,
 ) -> Result<Response, Problem> {
     let keys = roots.checked()?;
+    grant.check_reach(&host, &keys).await?;
     let about = subject(&keys);
     let work = |progress| async move { Ok(host.cascade(&keys, &progress).await?) };
     jobs.answer(wants, Kind::Cascade, about, work).await

@@ -60,7 +60,7 @@ use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-pub use crate::access::{Access, Scope, Token, TokenFile};
+pub use crate::access::{Access, NewToken, Scope, Token, TokenFile};
 use crate::console::Console;
 use crate::fairness::{Clients, Place};
 use crate::jobs::Jobs;

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use floret_model::{Seq, Version};
 use floret_pipeline::Floret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::access::Grant;
 use crate::given::{Named, Parameters, limit};
 use crate::problem::Problem;
 use crate::search::Listing;
@@ -56,9 +57,12 @@ pub(crate) async fn log(
 /// Latest versions, sorted by key.
 pub(crate) async fn list(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Parameters(listing): Parameters<Listing>,
 ) -> Result<Json<Vec<Version>>, Problem> {
     let asked = listing.limit.unwrap_or(RECORDS_MAX);
-    let found = host.list(&listing.query(asked, RECORDS_MAX)?).await?;
+    let query = listing.query(asked, RECORDS_MAX)?;
+    grant.check_namespace(query.namespace.as_ref())?;
+    let found = host.list(&query).await?;
     Ok(Json(found.iter().map(|version| record(version)).collect()))
 }

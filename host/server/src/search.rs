@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use floret_model::{Namespace, ResourceKey, ResourceType};
 use floret_pipeline::{Floret, ListQuery, SearchAnswer, SearchMode, VersionEntry, Why};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Grant;
 use crate::given::{Named, Parameters, limit};
 use crate::problem::Problem;
 use crate::versions::Nothing;
@@ -40,10 +41,12 @@ pub(crate) struct Question {
 /// The best answers of an index.
 pub(crate) async fn search(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Parameters(question): Parameters<Question>,
 ) -> Result<Json<SearchAnswer>, Problem> {
     let Question { index, text, mode, distance, limit } = question;
     let index: ResourceKey = index.parse()?;
+    grant.check([&index])?;
     let mode = mode.unwrap_or_else(|| SearchMode::usual(&index, distance));
     let queries = mode.queries(&text, distance)?;
     Ok(Json(host.search_any(&index, &queries, limit.unwrap_or(HITS)).await?))
@@ -92,10 +95,12 @@ pub(crate) struct Listed {
 /// Latest versions, sorted by key.
 pub(crate) async fn list(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Parameters(listing): Parameters<Listing>,
 ) -> Result<Json<Listed>, Problem> {
     let asked = listing.limit.unwrap_or(PAGE);
     let query = listing.query(asked, PAGE_MAX)?;
+    grant.check_namespace(query.namespace.as_ref())?;
     let limit = query.limit;
     let found = host.list(&query).await?;
     let next_after = found.last().filter(|_| found.len() == limit).map(|last| last.key.to_string());

@@ -20,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Turn;
+use crate::access::Grant;
 use crate::content::{body_of, taken};
 use crate::fairness::may_take_long;
 use crate::given::{Condition, Named, Parameters, condition, header_text, is_known, limit, selector};
@@ -44,6 +45,7 @@ pub(crate) struct Nothing {}
 /// Save the body as a new version: 201 with what was saved, or 200 with the latest version, which says the same.
 pub(crate) async fn put(
     State(host): State<Arc<Floret>>,
+    Extension(grant): Extension<Grant>,
     Named(key): Named,
     _: Parameters<Nothing>,
     headers: HeaderMap,
@@ -52,6 +54,9 @@ pub(crate) async fn put(
     let condition = condition(&headers)?;
     let media_type = header_text(&headers, &CONTENT_TYPE)?.map(str::to_owned);
     let options = options::given(&headers, &key)?;
+    if let Some(parent) = &options.parent {
+        grant.check_reach(&host, std::slice::from_ref(parent)).await?;
+    }
     let content = taken(&host, &headers, body).await?;
     let if_latest = match condition {
         None => None,

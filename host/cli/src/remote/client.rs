@@ -71,9 +71,7 @@ impl Client {
             http = http.no_proxy();
         }
         if let Some(file) = &named.ca_file {
-            let unreadable = |error| usage(format!("{} holds no certificates: {error}", given::name(file)));
-            let certificates = Certificate::from_pem_bundle(&given::read(file)?).map_err(unreadable)?;
-            http = http.tls_certs_merge(certificates);
+            http = http.tls_certs_merge(certificates(file)?);
         }
         let http = http.build().map_err(|error| usage(format!("{server}: {}", chain(&error))))?;
         Ok(Some(Self { http, base, access: access(named.token_file.as_deref())? }))
@@ -249,6 +247,15 @@ impl Client {
             remedy: "start `floret serve` there, or see its log; --server says where".to_owned(),
         })
     }
+}
+
+/// Certificates that servers' may be signed by.
+///
+/// # Errors
+/// A file that cannot be read, or holds none.
+pub(crate) fn certificates(file: &Path) -> Result<Vec<Certificate>> {
+    let unreadable = |error| usage(format!("{} holds no certificates: {error}", given::name(file)));
+    Certificate::from_pem_bundle(&given::read(file)?).map_err(unreadable)
 }
 
 /// Which version, as parameters have it; nothing for the latest.

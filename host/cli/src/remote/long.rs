@@ -1,4 +1,5 @@
-//! Work that takes long: the server does it as a job, which is followed, and cancelled by Ctrl-C.
+//! Work that takes long: the server does it as a job, which is followed by its events, or else looked at now and then, and
+//! cancelled by Ctrl-C.
 
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Client;
+use super::events::Events;
 use crate::work::Work;
 
-/// Between two looks at a job; also how long Ctrl-C may wait.
+/// Between two looks at a job whose events cannot be followed.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long Ctrl-C may wait.
+const STOP_WITHIN: Duration = Duration::from_millis(20);
 
 /// A job, as far as it is of interest here.
 #[derive(Deserialize)]
@@ -76,9 +80,50 @@ impl Client {
         }
     }
 
-    /// Look at a job until it has ended.
+    /// Follow a job until it has ended.
     async fn follow(&self, job: &Url, work: &Work) -> Result<Job> {
         let mut is_cancelled = false;
+        if let Err(error) = self.listen(job, work, &mut is_cancelled).await {
+            tracing::debug!(%error, "the events of a job cannot be followed; it is looked at instead");
+        }
+        self.look(job, work, is_cancelled).await
+    }
+
+    /// Hear what a job tells, until it has ended.
+    async fn listen(&self, job: &Url, work: &Work, is_cancelled: &mut bool) -> Result<()> {
+        let mut url = job.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.push("events");
+        }
+        let mut told = self.send(self.http.get(url)).await?;
+        let mut events = Events::default();
+        let (mut done, mut of) = (0, 0);
+        loop {
+            let piece = tokio::select! {
+                piece = told.chunk() => piece.map_err(|error| self.silent(error))?,
+                () = stopped(work), if !*is_cancelled => {
+                    self.send(self.http.delete(job.clone())).await?;
+                    *is_cancelled = true;
+                    continue;
+                }
+            };
+            let Some(piece) = piece else { return Ok(()) };
+            let read = events.read(&piece).ok_or_else(|| self.unavailable("its events cannot be read"))?;
+            for (name, data) in read {
+                match name.as_str() {
+                    "planned" => {
+                        (done, of) = (0, data["steps"].as_array().map_or(0, |steps| steps.len() as u64))
+                    }
+                    "step_finished" => done += 1,
+                    _ => continue,
+                }
+                work.is_at(done, of);
+            }
+        }
+    }
+
+    /// Look at a job until it has ended.
+    async fn look(&self, job: &Url, work: &Work, mut is_cancelled: bool) -> Result<Job> {
         loop {
             let now: Job = self.get(job, &[]).await?;
             if !matches!(now.state, State::Running) {
@@ -99,6 +144,6 @@ impl Client {
 /// Until the work is to stop.
 pub(super) async fn stopped(work: &Work) {
     while !work.is_stopped() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(STOP_WITHIN).await;
     }
 }

@@ -1,6 +1,7 @@
 //! Looking after a home, in this process or behind a server.
 
 use anyhow::Result;
+use floret_cache::{CacheStats, Warmed};
 use floret_pipeline::{
     CleanupReport, Contender, ContenderSource, PolicyComparison, PolicyReplay, RetentionPolicy, Uncached,
     Uncaching,
@@ -11,6 +12,24 @@ use super::Home;
 use crate::given::usage;
 
 impl Home<'_> {
+    /// What the tiers of the cache hold, and how often they hit.
+    pub async fn cache_stats(self) -> Result<CacheStats> {
+        match self {
+            Self::Here(host) => Ok(host.cache().stats()),
+            Self::There(client) => client.get(&client.at(&["cache"])?, &[]).await,
+        }
+    }
+
+    /// Fill the cache with what was asked for most.
+    pub async fn warm(self, limit: usize) -> Result<Warmed> {
+        match self {
+            Self::Here(host) => Ok(host.warm(limit).await),
+            Self::There(client) => {
+                client.post(&client.at(&["cache", "warmings"])?, &json!({"limit": limit})).await
+            }
+        }
+    }
+
     /// Drop what is old. What that is, a server knows by its own configuration.
     pub async fn cleanup(
         self,

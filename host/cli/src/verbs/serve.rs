@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,12 @@ pub(crate) struct Args {
     /// and writes everything.
     #[arg(long)]
     insecure_no_tokens: bool,
+    /// Certificates in PEM, the server's own first, to speak TLS with; read anew when they change [default: serve.tls_cert].
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the first, in PEM [default: serve.tls_key].
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 /// How long requests may go on after the signal.
@@ -44,13 +51,19 @@ pub(crate) async fn run(args: Args, context: &mut Context) -> Result<()> {
     }
     let config = &context.settings.config;
     config.serve.check()?;
-    let tls = match (&config.serve.tls_cert, &config.serve.tls_key) {
+    let tls_cert = args.tls_cert.as_ref().or(config.serve.tls_cert.as_ref());
+    let tls_key = args.tls_key.as_ref().or(config.serve.tls_key.as_ref());
+    let tls = match (tls_cert, tls_key) {
         (None, None) => None,
         (Some(cert), Some(key)) => Some(
             Tls::open(cert.clone(), key.clone())
                 .map_err(|problem| anyhow!(Failure::Configuration(problem)))?,
         ),
-        _ => return Err(usage("serve.tls_cert and serve.tls_key belong together: set both, or none")),
+        _ => {
+            return Err(usage(
+                "--tls-cert and --tls-key (serve.tls_cert and serve.tls_key) belong together: give both, or none",
+            ));
+        }
     };
     let recorder = Recorder::install()?;
     let scheme = if tls.is_some() { "https" } else { "http" };

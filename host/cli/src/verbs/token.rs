@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Subcommand;
-use floret_model::TimestampMs;
-use floret_server::{Scope, Token, TokenFile};
+use floret_model::{Namespace, TimestampMs};
+use floret_server::{NewToken, Scope, Token, TokenFile};
 use serde_json::{Value, json};
 
 use crate::config::Settings;
@@ -26,13 +26,18 @@ pub(crate) enum Verb {
 
 /// Make a token. It is printed once, and kept as a digest only.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: floret token create ada --scope write --expires 30days")]
+#[command(after_help = "Examples:
+  floret token create ada --scope write --expires 30days
+  floret token create reader --scope read --namespace papers")]
 pub(crate) struct Create {
     /// Whose it is, or what for.
     name: String,
     /// What it is good for; each includes read, admin includes all.
     #[arg(long = "scope", value_name = "read|write|plugins|admin", required = true)]
     scopes: Vec<Scope>,
+    /// What it is good in; again for more than one [default: all namespaces].
+    #[arg(long = "namespace", value_name = "NAMESPACE")]
+    namespaces: Vec<Namespace>,
     /// How long it is good, e.g. 30days [default: until it is revoked].
     #[arg(long, value_name = "DURATION", value_parser = given::duration_ms)]
     expires: Option<u64>,
@@ -54,10 +59,14 @@ pub(crate) fn run(verb: Verb, context: &mut Context) -> Result<()> {
     let refused = |problem: String| anyhow!(Failure::Configuration(problem));
     match verb {
         Verb::Create(args) => {
-            let expires_at = args.expires.map(|ms| now().plus_ms(ms));
+            let new = NewToken {
+                name: args.name,
+                scopes: args.scopes.into_iter().collect(),
+                namespaces: args.namespaces.into_iter().collect(),
+                expires_at: args.expires.map(|ms| now().plus_ms(ms)),
+            };
             crate::open::make_private(&context.settings.data)?;
-            let created = file.create(&args.name, args.scopes.into_iter().collect(), expires_at);
-            let (text, token) = created.map_err(refused)?;
+            let (text, token) = file.create(new).map_err(refused)?;
             context.out.note("this is the only time that the token is shown");
             let mut document = document(&token);
             document["token"] = json!(text);
@@ -90,12 +99,18 @@ fn scopes(token: &Token) -> String {
     token.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
+fn namespaces(token: &Token) -> Cell {
+    let names: Vec<&str> = token.namespaces.iter().map(Namespace::as_str).collect();
+    if names.is_empty() { Cell::text("all") } else { Cell::text(names.join(",")) }
+}
+
 fn document(token: &Token) -> Value {
     let text = |at: Option<TimestampMs>| at.map(|at| at.to_string());
     json!({
         "id": token.id,
         "name": token.name,
         "scopes": token.scopes,
+        "namespaces": token.namespaces,
         "created_at": token.created_at.to_string(),
         "expires_at": text(token.expires_at),
         "revoked_at": text(token.revoked_at),
@@ -103,13 +118,14 @@ fn document(token: &Token) -> Value {
 }
 
 fn table(tokens: &[Token]) -> Table {
-    let mut table = Table::new(&["id", "name", "scopes", "created", "expires", "revoked"]);
+    let mut table = Table::new(&["id", "name", "scopes", "namespaces", "created", "expires", "revoked"]);
     let at = |at: Option<TimestampMs>| at.map_or_else(Cell::none, Cell::text);
     for token in tokens {
         table.row(vec![
             Cell::text(&token.id),
             Cell::text(&token.name),
             Cell::text(scopes(token)),
+            namespaces(token),
             Cell::text(token.created_at),
             at(token.expires_at),
             at(token.revoked_at),

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use floret_model::{Digest, TimestampMs};
+use floret_model::{Digest, Namespace, TimestampMs};
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -76,6 +77,9 @@ pub struct Token {
     pub digest: Digest,
     /// What it is good for.
     pub scopes: BTreeSet<Scope>,
+    /// What it is good in; all namespaces if empty.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub namespaces: BTreeSet<Namespace>,
     /// When it was made.
     pub created_at: TimestampMs,
     /// From when on it is not good any more.
@@ -100,6 +104,35 @@ pub(super) fn find<'a>(tokens: &'a [Token], text: &str) -> Option<&'a Token> {
     bool::from(token.digest.as_bytes().ct_eq(digest.as_bytes())).then_some(token)
 }
 
+/// A token that is to be made.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Whose it is, or what for.
+    pub name: String,
+    /// What it is good for; at least one.
+    pub scopes: BTreeSet<Scope>,
+    /// What it is good in; all namespaces if empty.
+    pub namespaces: BTreeSet<Namespace>,
+    /// From when on it is not good any more.
+    pub expires_at: Option<TimestampMs>,
+}
+
+impl NewToken {
+    /// One that is good for this, in all namespaces, until it is revoked.
+    pub fn of(name: impl Into<String>, scope: Scope) -> Self {
+        let (scopes, namespaces) = ([scope].into(), BTreeSet::new());
+        Self { name: name.into(), scopes, namespaces, expires_at: None }
+    }
+}
+
+/// What differs whenever a file was replaced, or others may read it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Stamp {
+    modified: SystemTime,
+    length: u64,
+    mode: u32,
+}
+
 /// Where tokens are kept: a JSON list that only its owner can read.
 #[derive(Clone, Debug)]
 pub struct TokenFile {
@@ -121,13 +154,14 @@ impl TokenFile {
     /// The tokens, oldest first; none if there is no file.
     ///
     /// # Errors
-    /// In words, if it cannot be read or is damaged.
+    /// In words, if it cannot be read, is damaged, or can be read by others than its owner.
     pub fn read(&self) -> Result<Option<Vec<Token>>, String> {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("the tokens in {self} cannot be read: {error}")),
         };
+        self.check_private()?;
         let tokens = serde_json::from_slice(&bytes);
         tokens.map(Some).map_err(|error| format!("the tokens in {self} are damaged: {error}"))
     }
@@ -136,12 +170,8 @@ impl TokenFile {
     ///
     /// # Errors
     /// In words: a name or scopes that cannot be used, a file that cannot be read or written.
-    pub fn create(
-        &self,
-        name: &str,
-        scopes: BTreeSet<Scope>,
-        expires_at: Option<TimestampMs>,
-    ) -> Result<(String, Token), String> {
+    pub fn create(&self, new: NewToken) -> Result<(String, Token), String> {
+        let NewToken { name, scopes, namespaces, expires_at } = new;
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
             return Err(format!(
                 "{name:?} cannot be a token's name: expected 1 to {NAME_BYTES_MAX} bytes without control characters"
@@ -154,8 +184,8 @@ impl TokenFile {
         let id = format!("{:08x}", rand::random::<u32>());
         let digest = Digest::of(secret.as_bytes());
         let text = format!("{PREFIX}_{id}_{secret}");
-        let (name, created_at) = (name.to_owned(), now());
-        let token = Token { id, name, digest, scopes, created_at, expires_at, revoked_at: None };
+        let created_at = now();
+        let token = Token { id, name, digest, scopes, namespaces, created_at, expires_at, revoked_at: None };
         let added = token.clone();
         self.change(|tokens| {
             tokens.push(added);
@@ -182,10 +212,24 @@ impl TokenFile {
         revoked.ok_or_else(|| format!("there is no token {id:?}"))
     }
 
-    /// What differs whenever the file was replaced.
-    pub(super) fn stamp(&self) -> Option<(SystemTime, u64)> {
+    pub(super) fn stamp(&self) -> Option<Stamp> {
         let metadata = fs::metadata(&self.path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        Some(Stamp {
+            modified: metadata.modified().ok()?,
+            length: metadata.len(),
+            mode: metadata.permissions().mode(),
+        })
+    }
+
+    /// Nobody but its owner reads or changes the file; of one that root owns, as a mounted secret, its group may read it.
+    fn check_private(&self) -> Result<(), String> {
+        let metadata = fs::metadata(&self.path);
+        let metadata = metadata.map_err(|error| format!("the tokens in {self} cannot be read: {error}"))?;
+        let others = metadata.permissions().mode() & 0o077;
+        match (others, metadata.uid()) {
+            (0, _) | (0o040, 0) => Ok(()),
+            _ => Err(format!("the tokens in {self} are not for others to read: run `chmod 600 {self}`")),
+        }
     }
 
     /// Change the tokens under a lock, and replace the file as a whole.
