@@ -268,7 +268,9 @@ fn pages_are_answered_with_what_protects_them_and_refused_to_pages_of_others() {
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{page}: {policy}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{page}");
         let body = String::from_utf8(answer.body).unwrap();
-        for elsewhere in ["src=\"http", "href=\"http", "src=\"//", "href=\"//", " style=\"", "<style", " onclick"] {
+        for elsewhere in
+            ["src=\"http", "href=\"http", "src=\"//", "href=\"//", " style=\"", "<style", " onclick"]
+        {
             assert!(!body.contains(elsewhere), "{page}: {elsewhere}");
         }
         let evil = server.ask("GET", page, &[("host", "evil.example")], b"");
@@ -312,12 +314,16 @@ fn pages_are_answered_with_what_protects_them_and_refused_to_pages_of_others() {
         ("/console/cleanup", "dry_run=perhaps"),
         ("/console/bindings/trie", "act=plan&component=trie-fst&config=%7B"),
         ("/console/bindings/trie", "act=plan&component=trie-fst&limits=1"),
-        ("/console/policies", "a_component=policy-default&a_config=&b_component=policy-default&b_config=&last=0"),
+        (
+            "/console/policies",
+            "a_component=policy-default&a_config=&b_component=policy-default&b_config=&last=0",
+        ),
     ] {
         let answer = server.ask("POST", at, &[form], body.as_bytes());
         assert!([400, 422].contains(&answer.status), "{at}: {}", answer.status);
     }
-    let moved = server.ask("POST", "/console/resources/default/literature/grant/cascade", &[form], b"").is(303);
+    let moved =
+        server.ask("POST", "/console/resources/default/literature/grant/cascade", &[form], b"").is(303);
     let work = moved.header("location").unwrap();
     assert!(work.starts_with("/console/work/"), "{work}");
     server.get(work).is(200);

@@ -6,14 +6,15 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Crates of the host, and those of the host that each may name.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("floret-model", &[]),
     ("floret-runtime", &["floret-model"]),
     ("floret-store", &["floret-model"]),
     ("floret-cache", &[]),
     ("floret-pipeline", &["floret-cache", "floret-model", "floret-runtime", "floret-store"]),
     ("floret-embed", &["floret-cache", "floret-model", "floret-pipeline", "floret-runtime", "floret-store"]),
-    ("floret-server", &["floret-model", "floret-pipeline"]),
+    ("floret-show", &["floret-pipeline"]),
+    ("floret-server", &["floret-model", "floret-pipeline", "floret-show"]),
     (
         "floret",
         &[
@@ -23,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
             "floret-pipeline",
             "floret-runtime",
             "floret-server",
+            "floret-show",
             "floret-store",
         ],
     ),

@@ -7,7 +7,7 @@ use crate::cargo;
 /// Which benchmarks.
 #[derive(clap::Args)]
 pub struct Options {
-    /// One of them: cache, mongo, pipeline, runtime or store [default: all].
+    /// One of them: cache, mongo, pipeline, runtime, serve or store [default: all].
     name: Option<String>,
     /// Arguments for it, e.g. the parts of it that are to run.
     #[arg(last = true)]

@@ -74,6 +74,11 @@ pub(super) fn page(console: &Console, section: Section, title: &str, body: Marku
                     h1 { (title) }
                     (body)
                 }
+                footer class="small faint" {
+                    a href="/docs" { "HTTP interface" }
+                    a href="/metrics" { "Metrics" }
+                    "Floret " (env!("CARGO_PKG_VERSION"))
+                }
             }
         }
     };

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use floret_model::{BuildRecord, ResourceKey, ResourceType, Seq, Version};
 use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Selector, VersionDocument, Why};
-use floret_show::{bytes, count, milliseconds};
+use floret_show::{bytes, count, milliseconds, plural};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -114,7 +114,7 @@ fn facts(document: &VersionDocument, version: &Version) -> Markup {
             dt { "Size" } dd { (sizes(location.size_bytes, location.size_compressed)) " as " (location.compression)
                 @if document.content_inline { ", in the record itself" } }
             dt { "Digest" } dd class="mono" { (version.data_hash) }
-            dt { "Read" } dd { (count(document.access_count)) " times"
+            dt { "Read" } dd { (plural(document.access_count, "time"))
                 @if let Some(last) = &document.last_accessed { ", last " (moment(last)) } }
             @if let Some(ttl) = document.ttl { dt { "Time to live" } dd { (milliseconds(ttl * 1e3)) } }
             dt { "Publish" } dd class="mono" { (version.publish_id) }
@@ -192,7 +192,7 @@ fn history(why: &Why) -> Markup {
                                     td class="mono" { (cascade) }
                                     td { (work::fate(&step.fate)) }
                                     td class="wide" { (work::reason(&step.reason)) }
-                                    td class="number" { (milliseconds(step.elapsed_ms)) }
+                                    td class="number" { (work::duration(step.elapsed_ms)) }
                                 }
                             }
                         }

@@ -88,6 +88,11 @@ fn state(word: &str) -> Markup {
     badge(class, word)
 }
 
+/// A stretch of time, or a dash where there was nothing to do.
+pub(super) fn duration(ms: f64) -> String {
+    if ms > 0.0 { milliseconds(ms) } else { "–".to_owned() }
+}
+
 /// What became of a step.
 pub(super) fn fate(fate: &Fate) -> Markup {
     match fate {
@@ -317,7 +322,7 @@ fn rows(steps: &[Step]) -> Markup {
                             td { (reason(&step.planned.reason)) }
                             @if let Some(report) = &step.report {
                                 @for phase in [report.phases.load_ms, report.phases.compile_ms, report.phases.build_ms, report.phases.store_ms, report.elapsed_ms] {
-                                    td class="number" { @if phase > 0.0 { (milliseconds(phase)) } @else { "–" } }
+                                    td class="number" { (duration(phase)) }
                                 }
                                 td class="number" { (bytes(report.output_bytes)) }
                             } @else { @for _ in 0..6 { td class="number" { "–" } } }
