@@ -52,10 +52,11 @@ impl Both {
 
 /// Without what differs from run to run: moments, durations, names of publishes and of blobs, counts of reads.
 fn masked(bytes: &[u8], is_json: bool) -> String {
-    const VARY: [&str; 12] = [
+    const VARY: [&str; 13] = [
         "id",
         "started_at",
         "elapsed_ms",
+        "phases",
         "created_at",
         "dropped_at",
         "publish_id",

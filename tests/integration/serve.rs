@@ -112,7 +112,7 @@ fn what_cannot_be_carried_out_says_why() {
     let at = "/v1/default/literature/a";
     server.put(at, b"text").is(201);
     for (target, status, code) in [
-        ("/", 404, "not_found"),
+        ("/nothing", 404, "not_found"),
         ("/v1", 404, "not_found"),
         ("/v1/default/literature", 404, "not_found"),
         ("/v1/default/literature/", 404, "not_found"),

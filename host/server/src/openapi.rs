@@ -176,6 +176,7 @@ fn answer(answer: &Answer, schemas: &mut Schemas) -> Value {
         Content::Text(media_type) => {
             response["content"] = json!({media_type: {"schema": {"type": "string"}}});
         }
+        Content::Events => response["content"] = json!({"text/event-stream": {"schema": {}}}),
         Content::Bytes => {
             response["content"] = json!({
                 "*/*": {"schema": {}},

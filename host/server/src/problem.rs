@@ -71,7 +71,7 @@ impl JsonSchema for Code {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let shared = floret_pipeline::all_codes().map(|classified| classified.code);
-        let codes: BTreeSet<_> = shared.chain(HTTP_CODES).collect();
+        let codes: BTreeSet<_> = shared.chain(["cascade_failed"]).chain(HTTP_CODES).collect();
         json_schema!({
             "description": "What went wrong, as programs know it; `GET /errors/{code}` explains it.",
             "type": "string",

@@ -216,14 +216,14 @@ fn followed() -> Vec<Route> {
             .named("follow_job", "Follow what a job tells, until it has ended")
             .about("Server-sent events: `planned` (a plan), `step_started` (`{\"key\"}`), `logged` (a line of a component), `step_finished` (a step), `published`, `ended` (the job), and `missed` (`{\"count\"}`) where older ones are not kept.")
             .reads(LAST_EVENT_ID, "Only the events behind this one.")
-            .answers_with(200, "The events.", Content::Text("text/event-stream"))
+            .answers_with(200, "The events.", Content::Events)
             .with(CACHE_CONTROL, "`no-cache`.")
             .fails(&[404]),
         get("/v1/events", READ, events::follow)
             .named("follow_publications", "Follow what is published, for as long as one listens")
             .about("Server-sent events: `published` (`{\"id\", \"at\", \"is_own\", \"versions\", \"more\"}`), of this host at once and of others when it hears of them, and `missed` (`{\"count\"}`, or null) where older ones are not kept.")
             .reads(LAST_EVENT_ID, "Only what was published behind this.")
-            .answers_with(200, "The events.", Content::Text("text/event-stream"))
+            .answers_with(200, "The events.", Content::Events)
             .with(CACHE_CONTROL, "`no-cache`."),
     ]
 }

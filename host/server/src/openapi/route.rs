@@ -103,6 +103,8 @@ pub(crate) enum Content {
     Json(Described),
     /// Text of this media type.
     Text(&'static str),
+    /// Server-sent events; what each holds is said in words.
+    Events,
     /// Of any media type.
     Bytes,
 }
