@@ -152,7 +152,7 @@ async fn a_token_opens_the_console_until_it_is_revoked() {
     let server = Server::start(&cli, &[]);
     let at = |path: &str| format!("http://{}{path}", server.address());
     let browser = Browser::start().await;
-    browser.open(&at("/console/work")).await;
+    browser.open(&at("/console/jobs")).await;
     browser.until_it_says("floret token create").await;
     look(&browser, "login").await;
     browser.fill("token", "floret_wrong").await;
@@ -254,7 +254,7 @@ fn pages_are_answered_with_what_protects_them_and_refused_to_pages_of_others() {
         "/console/resources/default/corpus/all/diff?a=1&b=2",
         "/console/resources/default/corpus/all/lineage?nodes=2",
         "/console/search?index=search%2Fall&text=people",
-        "/console/work",
+        "/console/jobs",
         "/console/plugins",
         "/console/plugins/trie-fst",
         "/console/bindings/trie",
@@ -292,8 +292,8 @@ fn pages_are_answered_with_what_protects_them_and_refused_to_pages_of_others() {
         ("/console/resources?type=NO", 400),
         ("/console/resources?unknown=1", 400),
         ("/console/plugins/none", 404),
-        ("/console/work/none", 404),
-        ("/console/work/none/picture.svg", 404),
+        ("/console/jobs/none", 404),
+        ("/console/jobs/none/picture.svg", 404),
     ] {
         let answer = server.get(page).is(status);
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{page}");
@@ -327,7 +327,7 @@ fn pages_are_answered_with_what_protects_them_and_refused_to_pages_of_others() {
     let moved =
         server.ask("POST", "/console/resources/default/literature/grant/cascade", &[form], b"").is(303);
     let work = moved.header("location").unwrap();
-    assert!(work.starts_with("/console/work/"), "{work}");
+    assert!(work.starts_with("/console/jobs/"), "{work}");
     server.get(work).is(200);
     let told = server.get("/console/resources/default/corpus/all/lineage?nodes=2").is(200);
     let told = String::from_utf8(told.body).unwrap();

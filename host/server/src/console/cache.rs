@@ -103,7 +103,7 @@ pub(super) async fn change(
         Change::Warm => {
             let work = |_| async move { Ok(host.warm(WARMED).await) };
             let id = jobs.start(Kind::Warming, "the cache".to_owned(), work)?;
-            return Ok(see(&format!("/console/work/{id}")));
+            return Ok(see(&format!("/console/jobs/{id}")));
         }
     };
     let gone = host.uncache_all(&what).await?;

@@ -66,7 +66,7 @@ pub(super) async fn run(
         |_| async move { Ok(host.cleanup(&retention.policy, retention.grace_ms, asked.dry_run).await?) };
     let about = if asked.dry_run { "the store, as a dry run" } else { "the store" };
     let id = jobs.start(Kind::Cleanup, about.to_owned(), work)?;
-    Ok(see(&format!("/console/work/{id}")))
+    Ok(see(&format!("/console/jobs/{id}")))
 }
 
 /// What a cleanup did, or would do.

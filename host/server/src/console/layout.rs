@@ -33,7 +33,7 @@ const SECTIONS: [(Section, &str, &str); 8] = [
     (Section::Overview, "Overview", "/"),
     (Section::Resources, "Resources", "/console/resources"),
     (Section::Search, "Search", "/console/search"),
-    (Section::Work, "Work", "/console/work"),
+    (Section::Work, "Work", "/console/jobs"),
     (Section::Plugins, "Plugins", "/console/plugins"),
     (Section::Policies, "Policies", "/console/policies"),
     (Section::Cache, "Cache", "/console/cache"),

@@ -110,7 +110,7 @@ pub(super) async fn compare(
     };
     let work = |_| async move { Ok(host.policy_compare(&replay, &|_, _| {}).await?) };
     let id = jobs.start(Kind::Comparison, about, work)?;
-    Ok(see(&format!("/console/work/{id}")))
+    Ok(see(&format!("/console/jobs/{id}")))
 }
 
 /// What a comparison showed.
@@ -119,7 +119,7 @@ pub(super) fn shown(id: &str, result: &Value) -> Markup {
     html! {
         @if comparison.total.count == 0 { (notice("warn", html! { "No decision is in the log yet: save something first." })) }
         @else {
-            img src={ "/console/work/" (id) "/picture.svg" } width="960" class="wide"
+            img src={ "/console/jobs/" (id) "/picture.svg" } width="960" class="wide"
                 alt={ "Stored bytes and times of " (comparison.a.component) " and " (comparison.b.component) ": the table below has the same figures" };
             (scroll("Figures", html! {
                 table {

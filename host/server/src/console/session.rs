@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_elsewhere() {
-        assert_eq!(safe(Some("/console/work?a=b")), "/console/work?a=b");
+        assert_eq!(safe(Some("/console/jobs?a=b")), "/console/jobs?a=b");
         for bad in
             ["//evil.example", "https://evil.example", "/\\evil.example", "/console/\\x", "", "/v1/jobs"]
         {

@@ -54,7 +54,7 @@ pub(super) fn table(documents: &[JobDocument], rows_max: usize) -> Markup {
                 tbody {
                     @for job in &documents {
                         tr {
-                            td { a href={ "/console/work/" (text(job, "id")) } { (text(job, "kind")) } }
+                            td { a href={ "/console/jobs/" (text(job, "id")) } { (text(job, "kind")) } }
                             td class="wide" { (text(job, "subject")) }
                             td { (state(text(job, "state"))) }
                             td { (moment(text(job, "started_at"))) }
@@ -371,7 +371,7 @@ pub(super) fn begin_cascade(host: Arc<Floret>, jobs: &Jobs, root: ResourceKey) -
     let about = root.to_string();
     let work = |progress| async move { Ok(host.cascade(&[root], &progress).await?) };
     let id = jobs.start(Kind::Cascade, about, work)?;
-    Ok(see(&format!("/console/work/{id}")))
+    Ok(see(&format!("/console/jobs/{id}")))
 }
 
 pub(super) async fn cancel(
@@ -379,5 +379,5 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     jobs.cancel(&id)?;
-    Ok(see(&format!("/console/work/{id}")))
+    Ok(see(&format!("/console/jobs/{id}")))
 }
