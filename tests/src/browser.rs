@@ -76,6 +76,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--force-device-scale-factor=1",
+            "--hide-scrollbars",
             &folder,
         ];
         let capabilities = Map::from_iter([

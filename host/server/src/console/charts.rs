@@ -4,7 +4,7 @@ use floret_show::{bytes, milliseconds, percent};
 use maud::{Markup, html};
 
 /// In pixels, as for all that follow.
-const WIDTH: f64 = 640.0;
+const WIDTH: f64 = 440.0;
 const LINE_HEIGHT: f64 = 130.0;
 const LEFT: f64 = 44.0;
 const BOTTOM: f64 = 22.0;
@@ -58,8 +58,8 @@ fn ago(seconds: u64) -> String {
 /// Amounts of bytes below each other, each with a name and a class for its colour.
 pub(super) fn amounts(title: &str, rows: &[(&str, &'static str, u64)]) -> Markup {
     const ROW: f64 = 34.0;
-    const NAMES: f64 = 150.0;
-    const VALUES: f64 = 90.0;
+    const NAMES: f64 = 110.0;
+    const VALUES: f64 = 80.0;
     let most = rows.iter().map(|row| row.2).max().unwrap_or(0).max(1) as f64;
     let height = rows.len() as f64 * ROW;
     html! {

@@ -15,7 +15,8 @@
       if (!answer.ok) return;
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const fresh = page.querySelector("[data-live]");
-      if (!fresh || region.contains(document.activeElement)) return;
+      if (!fresh) return;
+      if (region.contains(document.activeElement)) { setTimeout(refresh, 1000); return; }
       const opened = new Set([...region.querySelectorAll("details[open][id]")].map((it) => it.id));
       fresh.querySelectorAll("details[id]").forEach((it) => { it.open = it.open || opened.has(it.id); });
       const scrolled = [...region.querySelectorAll(".graph")].map((it) => [it.scrollLeft, it.scrollTop]);
@@ -33,7 +34,7 @@
 
   if (region.dataset.events) {
     const events = new EventSource(region.dataset.events);
-    for (const name of ["planned", "step_started", "step_finished", "log", "published"]) {
+    for (const name of ["planned", "step_started", "step_finished", "logged", "published"]) {
       events.addEventListener(name, refresh);
     }
     events.addEventListener("ended", () => { events.close(); refresh(); });
