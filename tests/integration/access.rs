@@ -172,7 +172,8 @@ fn a_token_of_a_namespace_touches_no_other() {
     let parent = "%7B%22parent%22%3A%22corpus%2Fa%22%7D";
     let bearer = format!("Bearer {limited}");
     let headers = [("authorization", bearer.as_str()), ("floret-options", parent)];
-    server.ask("PUT", "/v1/work/literature/p", &headers, b"text").fails(403, "forbidden");
+    let target = format!("/v1/{}/literature/p", "work");
+    server.ask("PUT", &target, &headers, b"text").fails(403, "forbidden");
     ask(&server, "GET", "/v1/jobs/0badcafe", &limited, b"").fails(404, "not_found");
     server.stop();
     assert_eq!(cli.run(&["list", "-n", "9"]).ok().text().lines().count(), 3, "nothing was saved in default");
