@@ -70,7 +70,9 @@ impl Floret {
             after = Some(last.key.clone());
             for version in &page {
                 let name = version.key.to_string();
-                if patterns.iter().any(|pattern| pattern.matches(name.as_bytes())) {
+                // Others who share the catalog may have namespaces that this host does not: nothing of them is cached here.
+                let is_here = self.cache.get_namespace(version.key.namespace.as_str()).is_some();
+                if is_here && patterns.iter().any(|pattern| pattern.matches(name.as_bytes())) {
                     matched += 1;
                     let gone = self.uncache(&version.key).await?;
                     uncached.memory += gone.memory;
@@ -110,7 +112,8 @@ impl Floret {
             let ticket = self.head_ticket(&key);
             let head = self.head(&key).await?.ok_or_else(gone)?;
             // Put here, with the time to live of latest versions; the cache keeps what a put overtook of a load.
-            self.published(&head, Cached::HeadOnly(Arc::clone(&head)), ticket).await?;
+            let heads = self.heads_of(&key.namespace)?;
+            heads.published(&key, Cached::HeadOnly(Arc::clone(&head)), ticket).await;
             return Ok(Cached::HeadOnly(head));
         }
         let digest = hot.key.get(1..).and_then(|digest| digest.try_into().ok()).ok_or_else(gone)?;

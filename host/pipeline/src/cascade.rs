@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use floret_model::{CascadeReport, Fate, ResourceKey, Seq, StepPhases, StepReport, TimestampMs, Version};
-use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
+use floret_store::{Draft, IfUnchanged, Precondition, Publish};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,9 @@ use crate::meters;
 use crate::observe::observed;
 use crate::plan::{Graph, Requested};
 use crate::progress::Event;
+use crate::publish::NewHead;
 use crate::save::{Hashed, SaveRequest};
-use crate::{Cached, Error, Floret, Progress};
+use crate::{Error, Floret, Progress};
 
 /// Several operations as one: saves, builds by name, and whatever depends on either. Published once.
 #[derive(Clone, Debug, Default)]
@@ -312,14 +313,10 @@ impl Floret {
             return Ok(self.catalog.put_report(report).await?);
         }
         let report = (!report.steps.is_empty()).then(|| report.clone());
-        let tickets: Vec<_> = attempt.drafts.iter().map(|draft| self.head_ticket(&draft.key)).collect();
+        let head = |draft: &Draft| NewHead { content: None, ticket: self.head_ticket(&draft.key) };
+        let heads = attempt.drafts.iter().map(head).collect();
         let publish = Publish { id: attempt.id, at: attempt.at, drafts: attempt.drafts, report };
-        for (outcome, ticket) in self.publish(publish).await?.into_iter().zip(tickets) {
-            if let Outcome::Appended(version) = outcome {
-                self.published(&version, Cached::HeadOnly(Arc::clone(&version)), ticket).await?;
-            }
-        }
-        Ok(())
+        self.publish(publish, heads).await.map(drop)
     }
 }
 

@@ -96,7 +96,7 @@ impl Floret {
                 cache.invalidate(&key).await;
             }
             if head.key.namespace == Namespace::plugins() {
-                self.forget_bindings();
+                self.bindings_in_use.forget();
             }
         }
     }
@@ -109,7 +109,7 @@ impl Floret {
                 cache.invalidate_matching(&heads).await;
             }
         }
-        self.forget_bindings();
+        self.bindings_in_use.forget();
     }
 }
 

@@ -16,7 +16,6 @@ use crate::overview::LastCount;
 use crate::plugins::{Bindings, TrustedKeys};
 use crate::publications::Announcer;
 use crate::read::AccessLog;
-use crate::search::OpenIndex;
 use crate::{Cached, Error};
 
 /// A component that comes with the host, and what it is bound to unless somebody binds something else.
@@ -108,13 +107,12 @@ pub struct Floret {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) components: Mutex<HashMap<Digest, Arc<Component>>>,
-    pub(crate) searchers: Mutex<Vec<(Digest, Arc<OpenIndex>)>>,
     pub(crate) accesses: AccessLog,
-    pub(crate) bindings_in_use: Bindings,
+    pub(crate) bindings_in_use: Arc<Bindings>,
     pub(crate) gates: Gates,
     /// Turns for steps of cascades, by what they make.
     pub(crate) steps: Turns<ResourceType>,
-    pub(crate) announcer: Announcer,
+    pub(crate) announcer: Arc<Announcer>,
     pub(crate) last_count: LastCount,
     /// Whether other hosts publish to the catalog.
     pub(crate) shared: bool,
@@ -148,12 +146,11 @@ impl Floret {
             runtime: parts.runtime,
             clock: parts.clock,
             components: Mutex::default(),
-            searchers: Mutex::default(),
             accesses: AccessLog::default(),
-            bindings_in_use: Bindings::default(),
+            bindings_in_use: Arc::default(),
             gates: Gates::default(),
             steps: Turns::new(parts.options.parallel_steps_max),
-            announcer: Announcer::default(),
+            announcer: Arc::default(),
             last_count: LastCount::default(),
             session: parts.session,
             publishes: AtomicU64::new(0),

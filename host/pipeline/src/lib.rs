@@ -34,6 +34,7 @@ mod plugins;
 mod policy;
 mod progress;
 mod publications;
+mod publish;
 mod quarantine;
 mod question;
 mod read;

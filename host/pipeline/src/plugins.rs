@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use floret_model::{
-    BindingMetadata, ComponentRef, Metadata, Namespace, ResourceId, ResourceKey, ResourceType, TimestampMs,
-    TypedMetadata, Version,
+    BindingMetadata, ComponentRef, Digest, Metadata, Namespace, ResourceId, ResourceKey, ResourceType,
+    TimestampMs, TypedMetadata, Version,
 };
 use floret_runtime::{Component, ContractKind, Site};
 use floret_store::ListQuery;
@@ -30,6 +30,7 @@ use crate::breaker::{BREAKER_TYPE, Gate};
 use crate::observe::{Phase, timed};
 use crate::retention::RETENTION_BINDING;
 use crate::save::{SaveRequest, Saved};
+use crate::search::OpenIndex;
 use crate::{Content, Error, Floret};
 
 pub use inspect::{Inspected, Users};
@@ -115,13 +116,17 @@ pub(crate) struct Bindings {
     generation: AtomicU64,
     /// With the time when each was read.
     bound: Mutex<HashMap<String, (Arc<Bound>, TimestampMs)>>,
+    /// Indexes that are open, the one that was asked last at the end.
+    pub searchers: Mutex<Vec<(Digest, Arc<OpenIndex>)>>,
 }
 
 impl Bindings {
+    /// Something in the namespace `plugins` was published: look again at what is bound, and open indexes by it.
     pub fn forget(&self) {
         // The generation moves first, so that a reader who began before cannot put back what it read.
         self.generation.fetch_add(1, SeqCst);
         self.bound.lock().clear();
+        self.searchers.lock().clear();
     }
 }
 
@@ -185,12 +190,6 @@ impl Floret {
             ..ListQuery::default()
         };
         Ok(self.catalog.list(&query).await?)
-    }
-
-    /// Something in the namespace `plugins` was published: look again at what is bound, and open indexes by it.
-    pub(crate) fn forget_bindings(&self) {
-        self.bindings_in_use.forget();
-        self.searchers.lock().clear();
     }
 
     /// A version of a plugin, loaded once for each digest.

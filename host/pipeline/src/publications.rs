@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use floret_model::{TimestampMs, VersionRef};
-use floret_store::{Change, Error as StoreError, Outcome, Publish};
+use floret_store::Change;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
-use tracing::{Instrument, trace_span};
 
 use crate::Floret;
 
@@ -18,7 +17,7 @@ const KEPT: usize = 256;
 /// Versions that one publication names.
 const VERSIONS_MAX: usize = 256;
 
-/// Versions that became visible in one commit.
+/// Versions that became visible in one commit. A large one of another host may be told in several, all of its name.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Publication {
     /// Names the publish, on every host.
@@ -57,7 +56,21 @@ impl Default for Announcer {
 }
 
 impl Announcer {
-    fn announce(&self, publication: Publication) {
+    /// Tell of versions that became visible, if there are any.
+    pub fn announce(
+        &self,
+        id: String,
+        at: TimestampMs,
+        is_own: bool,
+        mut versions: impl Iterator<Item = VersionRef>,
+    ) {
+        let named: Vec<VersionRef> = versions.by_ref().take(VERSIONS_MAX).collect();
+        if !named.is_empty() {
+            self.tell(Publication { id, at, is_own, versions: named, more: versions.count() });
+        }
+    }
+
+    fn tell(&self, publication: Publication) {
         let publication = Arc::new(publication);
         let mut recent = self.recent.lock();
         if recent.len() == KEPT {
@@ -90,38 +103,11 @@ impl Floret {
         self.announcer.after(after)
     }
 
-    /// Publish, and tell of it.
-    pub(crate) async fn publish(&self, publish: Publish) -> Result<Vec<Outcome>, StoreError> {
-        let (id, at) = (publish.id.clone(), publish.at);
-        let span = trace_span!(
-            target: "floret::span", "store commit", floret.publish = id, floret.versions = publish.drafts.len() as i64,
-        );
-        let outcomes = self.catalog.publish(publish).instrument(span).await?;
-        let appended = outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Appended(version) => Some(version.reference()),
-            Outcome::Unchanged(_) => None,
-        });
-        self.announce(id, at, true, appended);
-        Ok(outcomes)
-    }
-
     /// Tell of what another host published. What this one did comes back in the stream of changes, too.
     pub(crate) fn heard_of(&self, change: &Change) {
         if !self.is_own_publish(&change.publish_id) {
-            self.announce(change.publish_id.clone(), self.now(), false, change.heads.iter().cloned());
-        }
-    }
-
-    fn announce(
-        &self,
-        id: String,
-        at: TimestampMs,
-        is_own: bool,
-        mut versions: impl Iterator<Item = VersionRef>,
-    ) {
-        let named: Vec<VersionRef> = versions.by_ref().take(VERSIONS_MAX).collect();
-        if !named.is_empty() {
-            self.announcer.announce(Publication { id, at, is_own, versions: named, more: versions.count() });
+            let versions = change.heads.iter().cloned();
+            self.announcer.announce(change.publish_id.clone(), self.now(), false, versions);
         }
     }
 }
@@ -143,15 +129,15 @@ mod tests {
     async fn who_comes_back_gets_what_was_missed_as_far_as_it_is_kept() {
         let announcer = Announcer::default();
         assert!(announcer.after(Some("0")).is_broken, "nothing is known yet");
-        (0..3).for_each(|number| announcer.announce(publication(number)));
+        (0..3).for_each(|number| announcer.tell(publication(number)));
         let fresh = announcer.after(None);
         assert!(fresh.before.is_empty() && !fresh.is_broken);
         let mut back = announcer.after(Some("0"));
         assert_eq!((ids(&back.before), back.is_broken), (vec!["1", "2"], false));
         assert!(announcer.after(Some("2")).before.is_empty());
-        announcer.announce(publication(3));
+        announcer.tell(publication(3));
         assert_eq!(back.live.recv().await.expect("it is told").id, "3");
-        (4..4 + KEPT).for_each(|number| announcer.announce(publication(number)));
+        (4..4 + KEPT).for_each(|number| announcer.tell(publication(number)));
         let gone = announcer.after(Some("3"));
         assert_eq!((gone.before.len(), gone.is_broken, gone.before[0].id.as_str()), (KEPT, true, "4"));
     }
@@ -160,7 +146,7 @@ mod tests {
     async fn a_reader_that_is_slow_loses_the_oldest_and_is_told_how_many() {
         let announcer = Announcer::default();
         let mut slow = announcer.after(None).live;
-        (0..KEPT + 5).for_each(|number| announcer.announce(publication(number)));
+        (0..KEPT + 5).for_each(|number| announcer.tell(publication(number)));
         let missed = slow.recv().await.expect_err("it fell behind");
         assert_eq!(missed, broadcast::error::RecvError::Lagged(5));
         assert_eq!(slow.recv().await.expect("the oldest that is kept").id, "5");

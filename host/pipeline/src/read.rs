@@ -1,9 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
-use floret_cache::{CacheValue, LoadError, Put, PutOptions, Ticket};
+use floret_cache::{CacheValue, LoadError, NamespaceHandle, Put, PutOptions, Ticket};
 use floret_model::{Digest, Namespace, ResourceKey, ResourceType, Seq, TimestampMs, Version, VersionRef};
 use floret_store::{Access, ListQuery};
 use parking_lot::Mutex;
@@ -20,6 +21,35 @@ pub struct Snapshot {
     /// Of the version; here, so that a hit need not look there.
     visible_until: Option<TimestampMs>,
     reads: Arc<AtomicU64>,
+}
+
+impl Snapshot {
+    /// A version with its bytes; `reads` counts how often it is asked for.
+    pub(crate) fn of(version: Arc<Version>, content: Bytes, reads: Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { visible_until: version.visible_until(), version, content, reads })
+    }
+}
+
+/// Where the latest versions of a namespace are cached, and for how long.
+pub(crate) struct Heads {
+    cache: NamespaceHandle<Cached>,
+    ttl: Option<Duration>,
+}
+
+impl Heads {
+    /// Put a latest version into the cache, unless a newer one is there or came since the ticket was taken.
+    async fn put(&self, key: &ResourceKey, head: Cached, ticket: Option<Ticket>) -> Put {
+        let order = head.order();
+        self.cache.put_if_newer(head_key(key), head, order, PutOptions { ttl: self.ttl, ticket }).await
+    }
+
+    /// Tell the cache of a version that was just published. The ticket is from before the publish: if the key
+    /// has been written since, nobody knows whether what is there is newer, so nothing stays.
+    pub async fn published(&self, key: &ResourceKey, head: Cached, ticket: Option<Ticket>) {
+        if self.put(key, head, ticket).await == Put::Overtaken {
+            self.cache.invalidate(head_key(key)).await;
+        }
+    }
 }
 
 /// What the cache keeps: latest versions by name (memory only, never replaced by an older one), and contents by
@@ -272,7 +302,8 @@ impl Floret {
         let snapshot = self.snapshot(version, content);
         snapshot.reads.fetch_add(1, Ordering::Relaxed);
         if is_latest {
-            self.put_head(&snapshot.version.key, Cached::Head(Arc::clone(&snapshot)), ticket).await?;
+            let key = &snapshot.version.key;
+            self.heads_of(&key.namespace)?.put(key, Cached::Head(Arc::clone(&snapshot)), ticket).await;
         }
         Ok(snapshot)
     }
@@ -476,35 +507,19 @@ impl Floret {
         }
     }
 
-    /// Tell the cache of a version that was just published. The ticket is from before the publish: if the key
-    /// has been written since, nobody knows whether what is there is newer, so nothing stays.
-    pub(crate) async fn published(
-        &self,
-        version: &Arc<Version>,
-        value: Cached,
-        ticket: Option<Ticket>,
-    ) -> Result<(), Error> {
-        if self.put_head(&version.key, value, ticket).await? == Put::Overtaken {
-            let cache = self.cache.namespace(version.key.namespace.as_str())?;
-            cache.invalidate(head_key(&version.key)).await;
-        }
-        Ok(())
-    }
-
-    /// Put a latest version into the cache, unless a newer one is there or came since the ticket was taken.
-    async fn put_head(&self, key: &ResourceKey, head: Cached, ticket: Option<Ticket>) -> Result<Put, Error> {
-        let cache = self.cache.namespace(key.namespace.as_str())?;
+    /// Where the latest versions of a namespace are cached.
+    pub(crate) fn heads_of(&self, namespace: &Namespace) -> Result<Heads, Error> {
+        let cache = self.cache.namespace(namespace.as_str())?;
         let ttl = self.shared.then(|| {
             let most = self.options.head_ttl;
             cache.memory_ttl().map_or(most, |ttl| ttl.min(most))
         });
-        let order = head.order();
-        Ok(cache.put_if_newer(head_key(key), head, order, PutOptions { ttl, ticket }).await)
+        Ok(Heads { cache, ttl })
     }
 
-    pub(crate) fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
+    fn snapshot(&self, version: Arc<Version>, content: Bytes) -> Arc<Snapshot> {
         let reads = self.accesses.counter(&version.key);
-        Arc::new(Snapshot { visible_until: version.visible_until(), version, content, reads })
+        Snapshot::of(version, content, reads)
     }
 
     /// Binary search: semantic versions grow with seq.

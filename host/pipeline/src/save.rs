@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use floret_cache::Ticket;
 use floret_model::{
-    Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, Namespace, ResourceKey,
-    ResourceType, Seq, TypedMetadata, Version,
+    Bump, Codec, Digest, LiteratureMetadata, LiteratureStatistics, Metadata, ResourceKey, ResourceType, Seq,
+    TypedMetadata, Version,
 };
 use floret_runtime::Input;
 use floret_store::{Draft, IfUnchanged, Outcome, Precondition, Publish};
@@ -22,8 +21,9 @@ use crate::content::{Held, is_short};
 use crate::meters;
 use crate::plugins::POLICY_BINDING;
 use crate::policy::{Decision, Facts, SAMPLE_BYTES};
+use crate::publish::NewHead;
 use crate::retention::RETENTION_BINDING;
-use crate::{Cached, Content, Error, Floret};
+use crate::{Content, Error, Floret};
 
 /// Dictionary entries stay inline (M9) up to this; larger ones are stored as blobs.
 const DICTIONARY_INLINE_BYTES_MAX: usize = 1 << 20;
@@ -85,6 +85,11 @@ pub struct Saved {
     pub is_new: bool,
 }
 
+fn saved(outcome: &Outcome) -> Saved {
+    let is_new = matches!(outcome, Outcome::Appended(_));
+    Saved { version: Arc::clone(outcome.version()), is_new }
+}
+
 /// A save with its content in its final form. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hashed {
@@ -120,12 +125,11 @@ impl Floret {
         if let Some(version) = self.unchanged(&hashed).await? {
             return Ok(Saved { version, is_new: false });
         }
-        let content = hashed.content.clone();
-        let ticket = self.head_ticket(&hashed.request.key);
+        let head = self.new_head(&hashed);
         let draft = self.drafts(vec![hashed]).await?.remove(0);
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts: vec![draft], report: None };
-        let outcome = self.publish(publish).await.map_err(|error| Error::from(error).told())?.remove(0);
-        self.saved(outcome, content, ticket).await
+        let outcome = self.publish(publish, vec![head]).await.map_err(Error::told)?.remove(0);
+        Ok(saved(&outcome))
     }
 
     /// Save several versions at once: all of them, or none.
@@ -145,16 +149,11 @@ impl Floret {
             self.check_saved_by_people(&request.key).await?;
         }
         let hashed = self.hash_all(requests).await?;
-        let before = |hashed: &Hashed| (hashed.content.clone(), self.head_ticket(&hashed.request.key));
-        let before: Vec<_> = hashed.iter().map(before).collect();
+        let heads = hashed.iter().map(|hashed| self.new_head(hashed)).collect();
         let drafts = self.drafts(hashed).await?;
         let publish = Publish { id: self.publish_id(), at: self.now(), drafts, report: None };
-        let outcomes = self.publish(publish).await.map_err(|error| Error::from(error).told())?;
-        let mut saved = Vec::with_capacity(outcomes.len());
-        for (outcome, (content, ticket)) in outcomes.into_iter().zip(before) {
-            saved.push(self.saved(outcome, content, ticket).await?);
-        }
-        Ok(saved)
+        let outcomes = self.publish(publish, heads).await.map_err(Error::told)?;
+        Ok(outcomes.iter().map(saved).collect())
     }
 
     /// Save several versions, each by itself: a result for each, in order, at most `concurrency_max` at once.
@@ -176,18 +175,13 @@ impl Floret {
         self.hash_all(requests).await
     }
 
-    async fn saved(&self, outcome: Outcome, content: Held, ticket: Option<Ticket>) -> Result<Saved, Error> {
-        let is_new = matches!(outcome, Outcome::Appended(_));
-        let version = Arc::clone(outcome.version());
-        if is_new && version.key.namespace == Namespace::plugins() {
-            self.forget_bindings();
-        }
-        let value = match content {
-            Held::Memory(bytes) => Cached::Head(self.snapshot(Arc::clone(&version), bytes)),
-            Held::File(_) => Cached::HeadOnly(Arc::clone(&version)),
+    /// What the cache is told of a save, with a ticket of now.
+    fn new_head(&self, hashed: &Hashed) -> NewHead {
+        let content = match &hashed.content {
+            Held::Memory(bytes) => Some(bytes.clone()),
+            Held::File(_) => None,
         };
-        self.published(&version, value, ticket).await?;
-        Ok(Saved { version, is_new })
+        NewHead { content, ticket: self.head_ticket(&hashed.request.key) }
     }
 
     /// Types that a component or the host makes are not saved by people.

@@ -163,7 +163,7 @@ impl Floret {
         };
         let name = Digest::of(&[index.data_hash.as_bytes().as_slice(), component.digest.as_bytes()].concat());
         {
-            let mut open = self.searchers.lock();
+            let mut open = self.bindings_in_use.searchers.lock();
             if let Some(place) = open.iter().position(|(digest, _)| *digest == name) {
                 let found = open.remove(place);
                 open.push(found.clone());
@@ -183,7 +183,7 @@ impl Floret {
             }
         };
         let opened = Arc::new(OpenIndex { searcher, bound });
-        let mut open = self.searchers.lock();
+        let mut open = self.bindings_in_use.searchers.lock();
         if open.len() >= self.options.open_indexes_max.max(1) {
             open.remove(0);
         }

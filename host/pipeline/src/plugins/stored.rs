@@ -110,13 +110,12 @@ impl Floret {
 
     /// What a component is bound to; of a binding that cannot be read its metadata tell.
     pub(crate) async fn bound_to(&self, name: &str) -> Result<Vec<String>, Error> {
-        let readable = self.bindings().await?.into_iter();
-        let mut ids: Vec<String> =
-            readable.filter(|(_, binding, _)| binding.component == name).map(|(id, ..)| id).collect();
-        let unreadable = self.unreadable_bindings().await?.into_iter();
-        ids.extend(unreadable.filter(|it| it.component.as_deref() == Some(name)).map(|it| it.id));
-        ids.sort_unstable();
-        Ok(ids)
+        let of_it = |(version, binding): (Arc<Version>, Result<Binding, Error>)| {
+            let component =
+                binding.map_or_else(|_| named_component(&version), |binding| Some(binding.component));
+            (component.as_deref() == Some(name)).then(|| version.key.resource_id.to_string())
+        };
+        Ok(self.stored_bindings().await?.into_iter().filter_map(of_it).collect())
     }
 
     /// Latest versions of all bindings, by id; not those that were removed.

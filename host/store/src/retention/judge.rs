@@ -14,6 +14,9 @@ use crate::{Catalog, Error};
 
 /// Verdicts that a report holds.
 const JUDGED_MAX: usize = 10_000;
+/// Resources in a row without a good answer after which nobody is asked any more: failures in good order open no breaker, and
+/// one that comes just within its time limit takes 10 s, so that is a minute and a half.
+const FAILURES_MAX: u32 = 8;
 
 /// What a judge is told of a version that is neither dropped nor expired.
 #[derive(Clone, PartialEq, Debug)]
@@ -98,12 +101,13 @@ pub(super) struct Court<'a, 'j> {
     judge: &'a Judge<'j>,
     /// Why the judge is asked no more, once that is so.
     away: Option<String>,
+    failures_in_a_row: u32,
     not_asked: u64,
 }
 
 impl<'a, 'j> Court<'a, 'j> {
     pub fn new(catalog: &'a dyn Catalog, judge: &'a Judge<'j>) -> Self {
-        Self { catalog, judge, away: None, not_asked: 0 }
+        Self { catalog, judge, away: None, failures_in_a_row: 0, not_asked: 0 }
     }
 
     /// Components and bindings are the host's own business: a policy must not take away what it is itself.
@@ -134,8 +138,15 @@ impl<'a, 'j> Court<'a, 'j> {
             false => Err(Unjudged::Failed(format!("{} judgements for {} versions", said.len(), seqs.len()))),
         });
         match answer {
-            Ok(said) => return Ok(obeyed(key, retained, seqs.into_iter().zip(said), report)),
+            Ok(said) => {
+                self.failures_in_a_row = 0;
+                return Ok(obeyed(key, retained, seqs.into_iter().zip(said), report));
+            }
             Err(Unjudged::Failed(problem)) => {
+                self.failures_in_a_row += 1;
+                if self.failures_in_a_row == FAILURES_MAX {
+                    self.away = Some(format!("it failed {FAILURES_MAX} times in a row"));
+                }
                 note(report, format!("{key} was not judged, and nothing of it is dropped: {problem}"));
             }
             Err(Unjudged::NotAsked(problem)) => {
