@@ -1,6 +1,8 @@
 //! The console in a real browser, and what it answers to those who mean ill. Pictures of its pages are in
 //! `target/screenshots` afterwards.
 
+use std::time::{Duration, Instant};
+
 use floret_tests::browser::{Browser, DESKTOP, PHONE};
 use floret_tests::cli::Cli;
 use floret_tests::http::Server;
@@ -131,6 +133,7 @@ async fn people_swap_what_builds_and_see_it_rebuilt() {
     browser.click("Go back to the one before, and rebuild").await;
     browser.until_it_says("done of plugins:binding/semantic").await;
     browser.click("Work").await;
+    browser.until_it_says("the newest first").await;
     browser.until_it_says("plugins:binding/semantic").await;
     look(&browser, "work").await;
 
@@ -179,7 +182,10 @@ async fn a_token_opens_the_console_until_it_is_revoked() {
         browser.open(&at("/console/plugins")).await;
         browser.text().await.contains("floret token create")
     };
-    while !revoked().await {}
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !revoked().await {
+        assert!(Instant::now() < deadline, "the token is still good");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

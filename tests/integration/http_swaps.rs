@@ -17,10 +17,7 @@ fn send(server: &Server, method: &str, target: &str, document: &Value) -> Answer
 
 /// A text, its corpus and its indexes.
 fn world() -> (Cli, Server) {
-    let cli = Cli::new();
-    cli.save("literature/a", b"union unions united liberty");
-    cli.run(&["corpus", "create", "corpus/a", "--text", "literature/a"]).ok();
-    cli.run(&["build", "trie/a", "--from", "corpus/a"]).ok();
+    let cli = Cli::with_trie();
     cli.run(&["build", "semantic/a", "--from", "corpus/a"]).ok();
     let server = Server::start(&cli, &[]);
     (cli, server)

@@ -17,10 +17,7 @@ fn remove(server: &Server, target: &str) -> Answer {
 
 /// A text, its corpus and its index.
 fn world() -> (Cli, Server) {
-    let cli = Cli::new();
-    cli.save("literature/a", b"union unions united liberty");
-    cli.run(&["corpus", "create", "corpus/a", "--text", "literature/a"]).ok();
-    cli.run(&["build", "trie/a", "--from", "corpus/a"]).ok();
+    let cli = Cli::with_trie();
     let server = Server::start(&cli, &[]);
     (cli, server)
 }

@@ -6,10 +6,7 @@ use serde_json::Value;
 
 /// A text and what is built from it, and a server with a newer text.
 fn world() -> (Cli, Server) {
-    let cli = Cli::new();
-    cli.save("literature/a", b"union unions united liberty");
-    cli.run(&["corpus", "create", "corpus/a", "--text", "literature/a"]).ok();
-    cli.run(&["build", "trie/a", "--from", "corpus/a"]).ok();
+    let cli = Cli::with_trie();
     let server = Server::start(&cli, &[]);
     server.put("/v1/default/literature/a", b"union unions united liberty justice").is(201);
     (cli, server)

@@ -88,10 +88,7 @@ fn a_client_generated_from_the_document_saves_builds_searches_and_follows() {
 
 #[test]
 fn a_server_answers_as_described_whatever_it_is_asked() {
-    let cli = Cli::new();
-    cli.save("literature/a", b"union unions united liberty");
-    cli.run(&["corpus", "create", "corpus/a", "--text", "literature/a"]).ok();
-    cli.run(&["build", "trie/a", "--from", "corpus/a"]).ok();
+    let cli = Cli::with_trie();
     cli.run(&["build", "search/a", "--part", "corpus/a", "--part", "trie/a"]).ok();
     let server = Server::start(&cli, &[]);
     let folder = tempfile::tempdir().unwrap();

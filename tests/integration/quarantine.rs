@@ -108,8 +108,8 @@ async fn o3_a_sample_is_drawn_by_its_seed() {
     assert_eq!(host.verify_rebuild().await.unwrap().sampling.sample, Sample::All);
 }
 
-#[test]
-fn a_quarantine_is_seen_and_lifted_over_http() {
+/// A data folder with an index that its component would not make so.
+fn built_otherwise() -> Cli {
     let cli = Cli::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -117,6 +117,12 @@ fn a_quarantine_is_seen_and_lifted_over_http() {
         build_otherwise(&host, "trie/all").await;
         host.close().await.unwrap();
     });
+    cli
+}
+
+#[test]
+fn a_quarantine_is_seen_and_lifted_over_http() {
+    let cli = built_otherwise();
     let server = Server::start(&cli, &[]);
     let json = [("content-type", "application/json")];
     let asked = br#"{"rebuild": {"sample": "all", "seed": 1}}"#;
@@ -137,13 +143,7 @@ fn a_quarantine_is_seen_and_lifted_over_http() {
 
 #[test]
 fn o3_the_program_samples_quarantines_and_releases() {
-    let cli = Cli::new();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let host = world(&cli.data()).await;
-        build_otherwise(&host, "trie/all").await;
-        host.close().await.unwrap();
-    });
+    let cli = built_otherwise();
     cli.run(&["verify", "--rebuild", "--sample", "0%"]).fails(2, &["is no sample: expected a share"]);
     cli.run(&["verify", "--sample", "5%"]).fails(2, &["--rebuild"]);
     let ran = cli.run(&["--json", "verify", "--rebuild", "--sample", "100%", "--seed", "12"]);

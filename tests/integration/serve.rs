@@ -31,6 +31,7 @@ fn a_version_is_saved_read_and_listed() {
     assert_eq!(first.body, b"first");
     assert_eq!(first.header("content-type"), Some("text/markdown"));
     assert_eq!(first.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(first.header("content-security-policy"), Some("sandbox; default-src 'none'"));
     let tag = format!("\"{}\"", saved["data_hash"].as_str().unwrap());
     assert_eq!(first.header("etag"), Some(tag.as_str()));
     for target in ["?consistency=strong", "?consistency=cached", "?at_least=3"] {

@@ -161,6 +161,21 @@ fn a_collector_that_is_not_there_harms_no_request() {
 }
 
 #[test]
+fn a_collector_that_says_nothing_harms_no_request() {
+    let cli = Cli::new();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = cli.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", address).env("OTEL_BSP_SCHEDULE_DELAY", "10");
+    let server = Server::spawn(command);
+    server.put("/v1/default/literature/a", b"a").is(201);
+    server.stop();
+    silent.set_nonblocking(true).unwrap();
+    silent.accept().expect("it was told of the request");
+    cli.verify();
+}
+
+#[test]
 fn an_address_that_is_none_is_refused() {
     let cli = Cli::configured("[serve]\notlp_endpoint = \"collector:4318\"\n");
     let refused = cli.run(&["serve", "--listen", "127.0.0.1:0"]);

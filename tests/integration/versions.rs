@@ -1,6 +1,7 @@
 //! Saving and reading versions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use floret_model::{Bump, Metadata, Seq, StorageType};
 use floret_pipeline::{Content, Error, Freshness, IfLatest, SaveRequest, Selector};
@@ -254,4 +255,34 @@ async fn m9_dictionary_entries_are_inline_and_their_metadata_is_of_their_type() 
     assert_eq!(saved.version.content_location.storage_type, StorageType::Database);
     let error = host.save(SaveRequest { metadata, ..text("cat", "text") }).await.unwrap_err();
     assert!(error.to_string().contains("metadata of a dictionary"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_save_that_nobody_waits_for_any_more_leaves_no_older_version_in_the_cache() {
+    let folder = TempDir::new().unwrap();
+    let host = open(folder.path(), Setup::default()).await.unwrap();
+    save_text(&host, "a", "the first text").await.unwrap();
+    let (key, cached) = (key("literature/a"), Freshness::Cached);
+    for polls in 1..60 {
+        host.get(&key, &Selector::Latest, cached).await.unwrap();
+        let mut saving = Box::pin(host.save(text("a", &format!("text {polls}"))));
+        for _ in 0..polls {
+            if futures::poll!(saving.as_mut()).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(saving);
+        // Commits come one after the other: when this one is there, so is that of the other, if it was begun.
+        save_text(&host, "b", &format!("text {polls}")).await.unwrap();
+        let committed =
+            host.catalog().heads(std::slice::from_ref(&key)).await.unwrap().pop().flatten().unwrap();
+        let known = async {
+            while host.get(&key, &Selector::Latest, cached).await.unwrap().version.seq != committed.seq {
+                tokio::task::yield_now().await;
+            }
+        };
+        let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+        known.unwrap_or_else(|_| panic!("after {polls} polls the cache has not {}", committed.reference()));
+    }
 }

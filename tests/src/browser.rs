@@ -1,7 +1,7 @@
 //! A real browser, driven over WebDriver: Chromium without a window. `cargo xtask servers` installs it, its driver and axe.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use axum::http::Method;
@@ -24,8 +24,46 @@ pub const PHONE: (u32, u32) = (390, 844);
 /// A browser with one window. Dropped, it is killed.
 pub struct Browser {
     client: Client,
-    driver: Child,
+    _driver: Driver,
     _profile: TempDir,
+}
+
+/// The process that starts the browser, and takes it along when it is asked to end.
+struct Driver {
+    child: Child,
+    // Kept, so that the pipe stays open.
+    stdout: BufReader<ChildStdout>,
+    port: String,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is missing; run `cargo xtask servers`");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut driver = Self { child, stdout, port: String::new() };
+        let mut line = String::new();
+        while driver.stdout.read_line(&mut line).expect("a pipe") > 0 {
+            let told = line.trim_end().strip_prefix("ChromeDriver was started successfully on port ");
+            if let Some(port) = told.and_then(|told| told.strip_suffix('.')) {
+                driver.port = port.to_owned();
+                return driver;
+            }
+            line.clear();
+        }
+        panic!("chromedriver does not say on which port it listens");
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
 }
 
 /// A command that only Chromium's driver knows.
@@ -51,18 +89,7 @@ impl Browser {
     /// # Panics
     /// If it or its driver is not installed, or does not start.
     pub async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is missing; run `cargo xtask servers`");
-        let lines = BufReader::new(driver.stdout.take().expect("a pipe")).lines();
-        let port = lines.map_while(Result::ok).find_map(|line| {
-            let port = line.strip_prefix("ChromeDriver was started successfully on port ")?;
-            port.strip_suffix('.').map(str::to_owned)
-        });
-        let port = port.expect("chromedriver says on which port it listens");
+        let driver = Driver::start();
         let profile = TempDir::new().expect("a temporary folder");
         let folder = format!("--user-data-dir={}", profile.path().display());
         let arguments = [
@@ -86,10 +113,10 @@ impl Browser {
         ]);
         let client = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
+            .connect(&format!("http://127.0.0.1:{}", driver.port))
             .await
             .expect("Chromium starts; `cargo xtask servers` installs it");
-        Self { client, driver, _profile: profile }
+        Self { client, _driver: driver, _profile: profile }
     }
 
     /// The client, for what is not here.
@@ -110,12 +137,7 @@ impl Browser {
     /// # Panics
     /// If it does not come.
     pub async fn find(&self, selector: &str) -> Element {
-        let wait = self.client.wait().at_most(PATIENCE);
-        let found = wait.for_element(Locator::Css(selector)).await;
-        match found {
-            Ok(element) => element,
-            Err(error) => panic!("{selector} is not on the page: {error}\n{}", self.text().await),
-        }
+        self.found(Locator::Css(selector), selector).await
     }
 
     /// Click a link or a button by its whole text.
@@ -124,12 +146,14 @@ impl Browser {
     /// If there is none.
     pub async fn click(&self, text: &str) {
         let path = format!("//a[normalize-space()='{text}'] | //button[normalize-space()='{text}']");
-        let wait = self.client.wait().at_most(PATIENCE);
-        let element = match wait.for_element(Locator::XPath(&path)).await {
+        self.found(Locator::XPath(&path), text).await.click().await.expect("it can be clicked");
+    }
+
+    async fn found(&self, locator: Locator<'_>, what: &str) -> Element {
+        match self.client.wait().at_most(PATIENCE).for_element(locator).await {
             Ok(element) => element,
-            Err(error) => panic!("there is no {text:?} to click: {error}\n{}", self.text().await),
-        };
-        element.click().await.expect("it can be clicked");
+            Err(error) => panic!("{what:?} is not on the page: {error}\n{}", self.text().await),
+        }
     }
 
     /// Fill a field of a form, by its name.
@@ -231,13 +255,5 @@ impl Browser {
         let found = self.client.execute_async(script, Vec::new()).await.expect("axe runs");
         let found = found.as_array().cloned().expect("a list");
         found.iter().map(|it| it.as_str().unwrap_or_default().to_owned()).collect()
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The driver takes its browser with it when it is asked to end, and not when it is killed.
-        let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
-        let _ = self.driver.wait();
     }
 }

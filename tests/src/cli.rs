@@ -44,6 +44,18 @@ impl Cli {
         cli
     }
 
+    /// A data folder with a text, its corpus and its index: `literature/a`, `corpus/a` and `trie/a`.
+    ///
+    /// # Panics
+    /// If they cannot be made.
+    pub fn with_trie() -> Self {
+        let cli = Self::new();
+        cli.save("literature/a", b"union unions united liberty");
+        cli.run(&["corpus", "create", "corpus/a", "--text", "literature/a"]).ok();
+        cli.run(&["build", "trie/a", "--from", "corpus/a"]).ok();
+        cli
+    }
+
     /// As [`new`](Self::new), with a configuration file in the data folder.
     pub fn configured(config: &str) -> Self {
         let cli = Self::new();

@@ -61,7 +61,9 @@ impl Traces {
         };
         let endpoint = serve.otlp_endpoint.as_deref().map(endpoint).transpose().map_err(unusable)?;
         let mut client = reqwest::Client::builder().timeout(SEND_TIMEOUT).redirect(redirect::Policy::none());
-        if endpoint.as_ref().is_some_and(is_local) {
+        let named = |name: &str| Url::parse(&std::env::var(name).unwrap_or_default()).ok();
+        let to = endpoint.clone().or_else(|| ENDPOINTS.into_iter().find_map(named));
+        if to.as_ref().is_some_and(is_local) {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| unusable(error.to_string()))?;
@@ -129,10 +131,11 @@ fn endpoint(text: &str) -> Result<Url, String> {
 
 /// What all spans have in common, unless the environment says it.
 fn resource() -> Resource {
-    let names = |name: &str, word: &str| std::env::var(name).is_ok_and(|value| value.contains(word));
+    let said = |name: &str| std::env::var(name).unwrap_or_default();
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
     let resource = Resource::builder().with_attribute(version);
-    match names("OTEL_SERVICE_NAME", "") || names("OTEL_RESOURCE_ATTRIBUTES", "service.name=") {
+    let is_named = !said("OTEL_SERVICE_NAME").is_empty();
+    match is_named || said("OTEL_RESOURCE_ATTRIBUTES").contains("service.name=") {
         true => resource.build(),
         false => resource.with_service_name("floret").build(),
     }

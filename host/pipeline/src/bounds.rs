@@ -86,7 +86,7 @@ impl BindingLimits {
 /// A limit as it is in force for a binding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LimitInForce {
-    /// Bytes, milliseconds or a count, as its name says.
+    /// Bytes, milliseconds or a count, as its name says. Of `instances_max` one component has at most all but one.
     pub value: u64,
     /// Whose it is.
     pub set_by: LimitSource,

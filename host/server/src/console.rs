@@ -32,6 +32,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use floret_model::ResourceKey;
 use floret_pipeline::Floret;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::history::History;
 use crate::access::{Access, Scope};
@@ -99,17 +100,12 @@ fn at(key: &ResourceKey) -> String {
     format!("/console/resources/{}/{}/{}", key.namespace, key.resource_type, part(key.resource_id.as_str()))
 }
 
+/// What is not encoded: letters, digits and these.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A text as one segment of a path, or as a value of a query.
 fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(char::from(byte))
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    let encoded = utf8_percent_encode(text, KEPT).to_string();
     // A segment of dots alone would be taken for a step up.
     if encoded.bytes().all(|byte| byte == b'.') { encoded.replace('.', "%2E") } else { encoded }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -14,20 +15,25 @@ use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{SemaphorePermit, watch};
+use tokio::time::Instant;
 
+use crate::fairness::Place;
 use crate::given::{Parameters, header_text};
 use crate::jobs::{Jobs, LAST_EVENT_ID, stream_turn};
 use crate::problem::Problem;
 use crate::versions::Nothing;
 
+/// How long a stream lasts: then whoever listens shows his token anew, and goes on behind what he heard last.
+const LASTS: Duration = Duration::from_secs(600);
 /// Longest id of a publish that is looked for.
 const ID_BYTES_MAX: usize = 128;
 
-/// What this host publishes and hears that others do, from now on or behind `last-event-id`, until the client goes away or
-/// the host ends.
+/// What this host publishes and hears that others do, from now on or behind `last-event-id`, until the client goes away, the
+/// host ends or it has lasted 10 minutes.
 pub(crate) async fn follow(
     State(host): State<Arc<Floret>>,
     Extension(jobs): Extension<Arc<Jobs>>,
+    Extension(place): Extension<Arc<Place>>,
     _: Parameters<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -43,7 +49,9 @@ pub(crate) async fn follow(
     if found.is_broken {
         waiting.push_front(Told::Missed(None));
     }
-    let listener = Listener { waiting, live: found.live, stopping: jobs.stopping(), _turn: turn };
+    let until = Instant::now() + LASTS;
+    let (live, stopping) = (found.live, jobs.stopping());
+    let listener = Listener { waiting, live, stopping, until, _turn: turn, _place: place };
     let stream = stream::unfold(listener, |mut listener| async move {
         let told = listener.next().await?;
         Some((written(told), listener))
@@ -61,7 +69,9 @@ struct Listener {
     waiting: VecDeque<Told>,
     live: Receiver<Arc<Publication>>,
     stopping: watch::Receiver<bool>,
+    until: Instant,
     _turn: SemaphorePermit<'static>,
+    _place: Arc<Place>,
 }
 
 impl Listener {
@@ -77,6 +87,7 @@ impl Listener {
             },
             // A stream without an end would keep the server from ending.
             _ = self.stopping.wait_for(|is_stopping| *is_stopping) => None,
+            () = tokio::time::sleep_until(self.until) => None,
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, ETAG, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, ETAG, IF_MATCH, IF_NONE_MATCH,
+    IF_RANGE, RANGE,
 };
 use floret_model::{CascadeReport, Plan, Version};
 use floret_pipeline::{
@@ -78,6 +79,7 @@ pub(crate) fn routers(access: &Arc<Access>) -> (Router<Arc<Floret>>, Router<Arc<
 
 fn saved() -> Vec<Route> {
     const ETAG_TOLD: &str = "Its digest, in quotes.";
+    const SANDBOXED: &str = "No browser runs a content as a page of this host.";
     vec![
         get("/v1/{namespace}/{type}/{id}", READ, versions::get)
             .named("get_content", "Read the bytes of a version")
@@ -91,9 +93,11 @@ fn saved() -> Vec<Route> {
             .with(FLORET_VERSION, "Its semantic version.")
             .with(CACHE_CONTROL, "`no-cache`: ask again, with the etag.")
             .with(ACCEPT_RANGES, "`bytes`.")
+            .with(CONTENT_SECURITY_POLICY, SANDBOXED)
             .answers_with(206, "The part that `range` asks for.", Content::Bytes)
             .with(ETAG, ETAG_TOLD)
             .with(CONTENT_RANGE, "Which part of how many bytes.")
+            .with(CONTENT_SECURITY_POLICY, SANDBOXED)
             .answers_with(304, "The reader has it already.", Content::Nothing)
             .with(ETAG, ETAG_TOLD)
             .fails(&[404, 410, 416]),
@@ -220,7 +224,7 @@ fn followed() -> Vec<Route> {
             .with(CACHE_CONTROL, "`no-cache`.")
             .fails(&[404]),
         get("/v1/events", READ, events::follow)
-            .named("follow_publications", "Follow what is published, for as long as one listens")
+            .named("follow_publications", "Follow what is published, for 10 minutes at a time")
             .about("Server-sent events: `published` (`{\"id\", \"at\", \"is_own\", \"versions\", \"more\"}`), of this host at once and of others when it hears of them, and `missed` (`{\"count\"}`, or null) where older ones are not kept.")
             .reads(LAST_EVENT_ID, "Only what was published behind this.")
             .answers_with(200, "The events.", Content::Events)

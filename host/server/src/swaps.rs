@@ -7,9 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
-use floret_model::{
-    Digest, Namespace, Plan, PluginMetadata, ResourceId, ResourceKey, ResourceType, Seq, VersionRef,
-};
+use floret_model::{Digest, Plan, PluginMetadata, ResourceKey, Seq, VersionRef};
 use floret_pipeline::{Binding, Floret, InstallRequest, Saved};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,7 +16,7 @@ use crate::content::whole;
 use crate::given::{Parameters, Part, Posted, header_text};
 use crate::options::decoded;
 use crate::problem::Problem;
-use crate::versions::Nothing;
+use crate::versions::{Nothing, SavedVersion};
 
 /// A minisign signature of the component in the body: all lines of the `.minisig` file, percent-encoded.
 pub(crate) const SIGNATURE: HeaderName = HeaderName::from_static("floret-signature");
@@ -37,14 +35,8 @@ pub(crate) enum Swap {
 /// What was saved of a component or a binding, and what is to be rebuilt for it: `POST /v1/cascades` with its key does.
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct Swapped {
-    namespace: Namespace,
-    resource_type: ResourceType,
-    resource_id: ResourceId,
-    seq: Seq,
-    version: String,
-    data_hash: Digest,
-    /// `NAMESPACE:TYPE/ID@SEQ`.
-    token: String,
+    #[serde(flatten)]
+    saved: SavedVersion,
     /// `NAMESPACE:TYPE/ID`.
     key: String,
     /// Whether there was anything to change.
@@ -209,16 +201,9 @@ pub(crate) async fn unbind(
 
 impl Swapped {
     fn of(saved: &Saved, dependents: Vec<String>) -> Self {
-        let version = &saved.version;
         Self {
-            namespace: version.key.namespace.clone(),
-            resource_type: version.key.resource_type.clone(),
-            resource_id: version.key.resource_id.clone(),
-            seq: version.seq,
-            version: version.version.to_string(),
-            data_hash: version.data_hash,
-            token: version.reference().to_string(),
-            key: version.key.to_string(),
+            saved: SavedVersion::of(&saved.version),
+            key: saved.version.key.to_string(),
             is_new: saved.is_new,
             dependents,
         }

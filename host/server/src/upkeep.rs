@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::versions::Nothing;
 
 /// Entries that are warmed unless the request says how many, and at most.
-const WARMED: usize = 1_000;
+pub(crate) const WARMED: usize = 1_000;
 const WARMED_MAX: usize = 1_000_000;
 /// Globs of one invalidation.
 const PATTERNS_MAX: usize = 100;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -182,8 +183,13 @@ pub(crate) async fn get(
     if is_known(&headers, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, about).into_response());
     }
-    // Whoever saved it said what it is; a browser is not to guess otherwise.
-    let what = [(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))];
+    // Whoever saved it said what it is: a browser is not to guess otherwise, and not to run it as a page of this host, at
+    // which somebody may be logged in.
+    let what = [
+        (CONTENT_TYPE, media_type),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'")),
+    ];
     let size_bytes = version.content_location.size_bytes;
     let part = match ranges::asked(&headers, &tag, size_bytes) {
         _ if method == Method::HEAD => None,

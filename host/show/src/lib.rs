@@ -4,4 +4,4 @@ mod measure;
 mod picture;
 
 pub use measure::{bytes, count, milliseconds, percent, plural};
-pub use picture::svg;
+pub use picture::{cut, svg};

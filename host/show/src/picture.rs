@@ -160,7 +160,7 @@ fn per_mb(cost: &Cost, costs: &Costs) -> (f64, f64) {
 }
 
 /// At most so many characters.
-fn cut(text: &str, characters_max: usize) -> String {
+pub fn cut(text: &str, characters_max: usize) -> String {
     match text.char_indices().nth(characters_max) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),

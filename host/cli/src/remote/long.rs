@@ -49,11 +49,8 @@ impl Client {
     /// As [`get`](Client::get); [`Error::Interrupted`] after Ctrl-C.
     pub async fn long<T: DeserializeOwned>(&self, url: &Url, asked: &Value, work: &Work) -> Result<T> {
         let request = self.posted(url, asked).header("prefer", "respond-async");
-        let answer = tokio::select! {
-            answer = self.send(request) => answer?,
-            // A server that does it at once stops when it is no longer waited for.
-            () = stopped(work) => return Err(anyhow!(Error::Interrupted)),
-        };
+        // Ctrl-C is heard once it is known which job to cancel.
+        let answer = self.send(request).await?;
         if answer.status() != StatusCode::ACCEPTED {
             return self.document(answer).await;
         }
@@ -115,6 +112,7 @@ impl Client {
                         (done, of) = (0, data["steps"].as_array().map_or(0, |steps| steps.len() as u64))
                     }
                     "step_finished" => done += 1,
+                    "ended" => return Ok(()),
                     _ => continue,
                 }
                 work.is_at(done, of);

@@ -1,11 +1,11 @@
 //! Saving on a server: the content as the body, what is known of it in a header.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
 use anyhow::Result;
 use floret_model::{Bump, CascadeReport, Metadata, ResourceKey, Seq, TypedMetadata, canonical_json};
 use floret_pipeline::{Content, Error, Freshness, IfLatest, SaveRequest, Saved, Selector};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Body, RequestBuilder, StatusCode};
 use serde_json::{Map, Value, json};
@@ -44,6 +44,7 @@ impl Client {
     ) -> Result<CascadeReport> {
         let put = self.put(request, Some(parent))?;
         let answer = tokio::select! {
+            biased;
             answer = self.send(put) => answer?,
             () = stopped(work) => return Err(Error::Interrupted.into()),
         };
@@ -197,16 +198,12 @@ fn members(metadata: &Metadata) -> Result<Map<String, Value>> {
     Ok(members)
 }
 
+/// What is not encoded: letters, digits and these.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Percent-encoded but for letters, digits and `-._~`.
 pub(super) fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(byte.into()),
-            _ => write!(encoded, "%{byte:02X}").expect("a String takes all that is written"),
-        }
-    }
-    encoded
+    utf8_percent_encode(text, KEPT).to_string()
 }
 
 #[cfg(test)]

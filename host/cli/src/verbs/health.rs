@@ -69,6 +69,11 @@ async fn ask_by_tls(
         |problem: &str| usage(format!("{:?}, {name:?} and {:?}: {problem}", args.address, args.path));
     let addresses = args.address.to_socket_addrs().map_err(|error| unusable(&error.to_string()))?;
     let addresses: Vec<SocketAddr> = addresses.collect();
+    // Where the name is an address, that is asked and no other.
+    let named = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    if named.is_ok_and(|named| addresses.iter().any(|address| address.ip() != named)) {
+        return Err(unusable("the name is another address"));
+    }
     let port = addresses.first().ok_or_else(|| unusable("there is no such address"))?.port();
     let url = reqwest::Url::parse(&format!("https://{name}:{port}{}", args.path));
     let url = url.map_err(|error| unusable(&error.to_string()))?;

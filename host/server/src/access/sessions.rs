@@ -14,42 +14,37 @@ pub(crate) const SESSION_SECONDS: u64 = 12 * 3600;
 /// Sessions at once; of more, the oldest end.
 const SESSIONS_MAX: usize = 1_000;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Sessions(Mutex<HashMap<String, Session>>);
 
-struct Session {
-    secret: String,
-    began: Instant,
-}
+/// A session: the id of its token, and when it began.
+type Session = (String, Instant);
 
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("began", &self.began).finish_non_exhaustive()
-    }
+fn is_over((_, began): &Session) -> bool {
+    began.elapsed() >= Duration::from_secs(SESSION_SECONDS)
 }
 
 impl Sessions {
-    /// Those that are not over.
     fn held(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, session| session.began.elapsed() < Duration::from_secs(SESSION_SECONDS));
-        held
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn begin(&self, secret: &str) -> String {
+    pub fn begin(&self, token: &str) -> String {
         let id = hex::encode(rand::random::<[u8; 32]>());
         let mut held = self.held();
+        held.retain(|_, session| !is_over(session));
         if held.len() >= SESSIONS_MAX {
-            let oldest = held.iter().min_by_key(|(_, session)| session.began).map(|(id, _)| id.clone());
+            let oldest = held.iter().min_by_key(|(_, session)| session.1).map(|(id, _)| id.clone());
             oldest.and_then(|id| held.remove(&id));
         }
-        held.insert(id.clone(), Session { secret: secret.to_owned(), began: Instant::now() });
+        held.insert(id.clone(), (token.to_owned(), Instant::now()));
         id
     }
 
-    /// The token that a request's session stands for.
-    pub fn secret(&self, headers: &HeaderMap) -> Option<String> {
-        Some(self.held().get(id(headers)?)?.secret.clone())
+    /// The id of the token that a request's session stands for.
+    pub fn token(&self, headers: &HeaderMap) -> Option<String> {
+        let id = id(headers)?;
+        self.held().get(id).filter(|session| !is_over(session)).map(|session| session.0.clone())
     }
 
     pub fn end(&self, headers: &HeaderMap) {
@@ -77,23 +72,23 @@ mod tests {
     #[test]
     fn a_session_stands_for_its_token_until_it_ends() {
         let sessions = Sessions::default();
-        let id = sessions.begin("secret");
+        let id = sessions.begin("ada");
         let headers = shown(&format!("a=b; {SESSION_COOKIE}={id}"));
-        assert_eq!(sessions.secret(&headers).as_deref(), Some("secret"));
+        assert_eq!(sessions.token(&headers).as_deref(), Some("ada"));
         for other in
             ["", "a=b", &format!("{SESSION_COOKIE}="), &format!("{SESSION_COOKIE}={}", "0".repeat(64))]
         {
-            assert_eq!(sessions.secret(&shown(other)), None, "{other}");
+            assert_eq!(sessions.token(&shown(other)), None, "{other}");
         }
         sessions.end(&headers);
-        assert_eq!(sessions.secret(&headers), None);
+        assert_eq!(sessions.token(&headers), None);
     }
 
     #[test]
     fn of_too_many_the_oldest_ends() {
         let sessions = Sessions::default();
-        let ids: Vec<String> = (0..=SESSIONS_MAX).map(|_| sessions.begin("secret")).collect();
-        let is_good = |id: &String| sessions.secret(&shown(&format!("{SESSION_COOKIE}={id}"))).is_some();
+        let ids: Vec<String> = (0..=SESSIONS_MAX).map(|_| sessions.begin("ada")).collect();
+        let is_good = |id: &String| sessions.token(&shown(&format!("{SESSION_COOKIE}={id}"))).is_some();
         assert!(!is_good(&ids[0]) && is_good(&ids[1]) && is_good(&ids[SESSIONS_MAX]));
     }
 }

@@ -15,10 +15,8 @@ use super::{Console, charts, history, see};
 use crate::given::Parameters;
 use crate::jobs::{Jobs, Kind};
 use crate::problem::Problem;
+use crate::upkeep::WARMED;
 use crate::versions::Nothing;
-
-/// Entries that are warmed.
-const WARMED: usize = 1_000;
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,

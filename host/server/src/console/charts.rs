@@ -1,6 +1,6 @@
 //! Small pictures of numbers.
 
-use floret_show::{bytes, milliseconds, percent};
+use floret_show::{bytes, cut, milliseconds, percent};
 use maud::{Markup, html};
 
 /// In pixels, as for all that follow.
@@ -102,7 +102,7 @@ pub(super) fn schedule(title: &str, stretches: &[Stretch]) -> Markup {
         svg viewBox={ "0 0 " (WIDE) " " (height) } width=(WIDE) height=(height) role="img" aria-label=(title) {
             @for (place, stretch) in stretches.iter().enumerate() {
                 @let top = place as f64 * ROW;
-                text x={ (NAMES - 8.0) } y=(top + 15.0) text-anchor="end" { (cut(&stretch.name)) }
+                text x={ (NAMES - 8.0) } y=(top + 15.0) text-anchor="end" { (cut(&stretch.name, 30)) }
                 @for (class, x, width) in bars(stretch, scale) {
                     rect class=(class) x={ (format!("{:.1}", NAMES + x)) } y=(top + 3.0) width={ (format!("{width:.1}")) } height=(ROW - 7.0) {}
                 }
@@ -125,14 +125,6 @@ fn bars(stretch: &Stretch, scale: f64) -> Vec<(&'static str, f64, f64)> {
         from += length_ms;
     }
     bars
-}
-
-fn cut(text: &str) -> String {
-    const CHARS_MAX: usize = 30;
-    match text.char_indices().nth(CHARS_MAX) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) async fn run(
 
 /// What a cleanup did, or would do.
 pub(super) fn shown(result: &Value) -> Markup {
-    let Ok(report) = serde_json::from_value::<CleanupReport>(result.clone()) else { return html! {} };
+    let Ok(report) = CleanupReport::deserialize(result) else { return html! {} };
     let sweep = &report.sweep;
     html! {
         @if report.dry_run { (notice("", html! { "This was a dry run: nothing was changed." })) }

@@ -2,12 +2,13 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{ResourceKey, ResourceType, Seq};
-use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Selector, Snapshot};
+use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Snapshot};
 use floret_show::{bytes, count, plural};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -23,6 +24,8 @@ const WORDS_MAX: usize = 200;
 const LINES_MAX: usize = 2_000;
 /// Texts up to this length are compared line by line.
 const TEXT_BYTES_MAX: usize = 1 << 20;
+/// After so long a shorter difference is not looked for any more.
+const COMPARE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Unchanged lines around changed ones.
 const CONTEXT: usize = 3;
 
@@ -74,7 +77,6 @@ async fn read(host: &Floret, key: &ResourceKey, seq: u64) -> Result<Arc<Snapshot
             bytes(LARGE_BYTES)
         )));
     }
-    debug_assert!(matches!(selector, Selector::Seq(_)));
     Ok(host.read(found).await?)
 }
 
@@ -146,7 +148,7 @@ fn counts(title: &str, class: &str, list: &[Changed<'_>]) -> Markup {
 }
 
 fn lines(a: &str, b: &str) -> Markup {
-    let diff = TextDiff::from_lines(a, b);
+    let diff = TextDiff::configure().timeout(COMPARE_TIMEOUT).diff_lines(a, b);
     let mut shown = 0;
     html! {
         pre class="diff" tabindex="0" {

@@ -1,5 +1,6 @@
 //! Directed graphs as pictures: layers from left to right, what something is made from to the left of it.
 
+use floret_show::cut;
 use maud::{Markup, html};
 use rust_sugiyama::configure::Config;
 use rust_sugiyama::from_vertices_and_edges;
@@ -11,7 +12,7 @@ const SPACE: f64 = 22.0;
 const MARGIN: f64 = 14.0;
 /// Letters of a name that a box has room for.
 const NAME_CHARS_MAX: usize = 27;
-/// Above so many nodes crossings are reduced less thoroughly: it takes seconds otherwise.
+/// Above so many nodes, or four times as many edges, crossings are reduced less thoroughly: it takes seconds otherwise.
 const THOROUGH_MAX: usize = 150;
 
 /// A node and how it looks.
@@ -53,8 +54,8 @@ impl Graph {
                     a href=(node.href) class={ "node " (node.class) } {
                         title { (node.name) " — " (node.about) }
                         rect x=(round(x - WIDTH / 2.0)) y=(round(y - HEIGHT / 2.0)) width=(WIDTH) height=(HEIGHT) rx="6" {}
-                        text x=(round(x - WIDTH / 2.0 + 9.0)) y=(round(y - 3.0)) { (cut(&node.name)) }
-                        text class="faint" x=(round(x - WIDTH / 2.0 + 9.0)) y=(round(y + 13.0)) { (cut(&node.about)) }
+                        text x=(round(x - WIDTH / 2.0 + 9.0)) y=(round(y - 3.0)) { (cut(&node.name, NAME_CHARS_MAX)) }
+                        text class="faint" x=(round(x - WIDTH / 2.0 + 9.0)) y=(round(y + 13.0)) { (cut(&node.about, NAME_CHARS_MAX)) }
                     }
                 }
             }
@@ -66,10 +67,11 @@ impl Graph {
         let vertices: Vec<(u32, (f64, f64))> =
             (0..self.nodes.len() as u32).map(|id| (id, (HEIGHT, WIDTH))).collect();
         let edges: Vec<(u32, u32)> = self.edges.iter().map(|&(from, to)| (from as u32, to as u32)).collect();
+        let is_thorough = vertices.len() <= THOROUGH_MAX && edges.len() <= 4 * THOROUGH_MAX;
         let config = Config {
             vertex_spacing: SPACE,
-            transpose: vertices.len() <= THOROUGH_MAX,
-            dummy_vertices: vertices.len() <= THOROUGH_MAX,
+            transpose: is_thorough,
+            dummy_vertices: is_thorough,
             ..Config::default()
         };
         let mut middles = vec![(0.0, 0.0); vertices.len()];
@@ -100,13 +102,6 @@ fn curve((x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> String {
 
 fn round(pixels: f64) -> f64 {
     pixels.round()
-}
-
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(NAME_CHARS_MAX) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Form, Multipart, State};
 use axum::response::Response;
 use bytes::Bytes;
-use floret_model::{Plan, ResourceKey, ResourceType, TypedMetadata, Version};
+use floret_model::{Plan, ResourceKey, ResourceType, Seq, TypedMetadata, Version};
 use floret_pipeline::{Binding, BindingLimits, Breaker, Floret, Inspected, InstallRequest, Saved};
 use floret_show::{bytes, count, plural};
 use maud::{Markup, html};
@@ -145,6 +145,7 @@ pub(super) async fn component(
     let key = host.plugin_named(&format!("plugins:plugin/{name}")).await?;
     let log = host.log(&key, None, VERSIONS).await?;
     let plan = host.plan(std::slice::from_ref(&key)).await?;
+    let before = host.plugin_rollback_target(&key, None).await.ok();
     let body = html! {
         p { (inspected.summary) }
         div class="columns" {
@@ -158,7 +159,7 @@ pub(super) async fn component(
                 h2 { "Versions" }
                 (history(&log))
                 div class="actions" {
-                    @if log.len() > 1 { form method="post" { input type="hidden" name="act" value="rollback"; button { "Go back to the one before" } } }
+                    @if let Some(before) = &before { (back(before, "Go back to the one before")) }
                     @if users.bindings.is_empty() { form method="post" { input type="hidden" name="act" value="remove"; button class="danger" { "Remove" } } }
                     @if !plan.steps.is_empty() { form method="post" { input type="hidden" name="act" value="rebuild"; button { "Look over what depends on it (" (count(plan.steps.len() as u64)) ")" } } }
                 }
@@ -189,6 +190,17 @@ fn facts(inspected: &Inspected) -> Markup {
     }
 }
 
+/// A button that goes back to a version, whatever the newest is by then.
+fn back(version: &Version, text: &str) -> Markup {
+    html! {
+        form method="post" {
+            input type="hidden" name="act" value="rollback";
+            input type="hidden" name="to" value=(version.seq);
+            button { (text) }
+        }
+    }
+}
+
 fn history(log: &[Arc<Version>]) -> Markup {
     html! {
         ol class="timeline" {
@@ -203,8 +215,14 @@ fn history(log: &[Arc<Version>]) -> Markup {
 }
 
 #[derive(Deserialize)]
-#[serde(tag = "act", rename_all = "snake_case")]
-pub(super) enum Change {
+pub(super) struct Change {
+    act: Doing,
+    to: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Doing {
     Rollback,
     Remove,
     Rebuild,
@@ -218,13 +236,13 @@ pub(super) async fn change(
     Form(change): Form<Change>,
 ) -> Result<Response, Problem> {
     let key = host.plugin_named(&format!("plugins:plugin/{name}")).await?;
-    match change {
-        Change::Rollback => host.plugin_rollback(&key, None).await.map(drop)?,
-        Change::Remove => {
+    match change.act {
+        Doing::Rollback => host.plugin_rollback(&key, change.to.map(Seq)).await.map(drop)?,
+        Doing::Remove => {
             host.plugin_remove(&name).await?;
             return Ok(see("/console/plugins"));
         }
-        Change::Rebuild => return work::begin_cascade(host, &jobs, key),
+        Doing::Rebuild => return work::begin_cascade(host, &jobs, key),
     }
     Ok(see(&format!("/console/plugins/{}", percent_encoded(&name))))
 }
@@ -250,6 +268,8 @@ pub(super) struct Filled {
     config: String,
     #[serde(default)]
     limits: String,
+    /// Of a rollback: named, so that a form that is sent twice goes back once.
+    to: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -271,6 +291,7 @@ impl Filled {
         let limits = binding.filter(|binding| !binding.limits.is_empty());
         Self {
             act: Act::Plan,
+            to: None,
             component: binding.map_or_else(String::new, |binding| binding.component.clone()),
             config: binding
                 .map_or_else(|| "{}".to_owned(), |binding| pretty(&Value::Object(binding.config.clone()))),
@@ -316,6 +337,10 @@ async fn shown(
         Some((_, _, version)) => host.log(&version.key, None, VERSIONS).await?,
         None => Vec::new(),
     };
+    let before = match &bound {
+        Some((_, _, version)) => host.plugin_rollback_target(&version.key, None).await.ok(),
+        None => None,
+    };
     let components = host.plugins().await?;
     let filled = foreseen.as_ref().map_or_else(
         || Filled::of(bound.as_ref().map(|(_, binding, _)| binding)),
@@ -352,7 +377,7 @@ async fn shown(
             h2 { "Versions" }
             (history(&log))
             div class="actions" {
-                @if log.len() > 1 { form method="post" { input type="hidden" name="act" value="rollback"; button { "Go back to the one before, and rebuild" } } }
+                @if let Some(before) = &before { (back(before, "Go back to the one before, and rebuild")) }
                 form method="post" { input type="hidden" name="act" value="unbind"; button class="danger" { "Unbind" } }
             }
         }
@@ -404,7 +429,7 @@ pub(super) async fn swap(
             return shown(&host, &console, &id, Some((filled, plan))).await;
         }
         Act::Swap | Act::Hold => host.plugin_bind(&id, filled.binding()?).await?,
-        Act::Rollback => host.plugin_rollback(&binding_key(&id)?, None).await?,
+        Act::Rollback => host.plugin_rollback(&binding_key(&id)?, filled.to.map(Seq)).await?,
         Act::Unbind => {
             host.plugin_unbind(&id).await?;
             return Ok(see("/console/plugins"));

@@ -115,7 +115,7 @@ pub(super) async fn compare(
 
 /// What a comparison showed.
 pub(super) fn shown(id: &str, result: &Value) -> Markup {
-    let Ok(comparison) = serde_json::from_value::<PolicyComparison>(result.clone()) else { return html! {} };
+    let Ok(comparison) = PolicyComparison::deserialize(result) else { return html! {} };
     html! {
         @if comparison.total.count == 0 { (notice("warn", html! { "No decision is in the log yet: save something first." })) }
         @else {

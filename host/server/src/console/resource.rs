@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{BuildRecord, ResourceKey, ResourceType, Seq, Version};
-use floret_pipeline::{Floret, Freshness, LARGE_BYTES, Selector, VersionDocument, Why};
+use floret_pipeline::{Floret, Found, Freshness, LARGE_BYTES, VersionDocument, Why};
 use floret_show::{bytes, count, milliseconds, plural};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -40,12 +40,14 @@ pub(super) async fn page(
     let selector = crate::given::selector(shown.seq, None)?;
     let found = host.find(&key, &selector, Freshness::Cached).await?;
     let version = Arc::clone(found.version());
-    let document = host.document(&version).await?;
-    let log = host.log(&key, shown.before.map(Seq), VERSIONS).await?;
-    let why = host.why(&key).await?;
-    let lineage = Lineage::of(&host, &key, NODES).await?;
+    let (document, log, why, lineage) = tokio::try_join!(
+        host.document(&version),
+        host.log(&key, shown.before.map(Seq), VERSIONS),
+        host.why(&key),
+        Lineage::of(&host, &key, NODES),
+    )?;
     let graph = lineage::drawn(lineage.graph(), format!("Lineage of {key}")).await?;
-    let preview = preview(&host, &version).await;
+    let preview = preview(&host, found).await;
     let is_latest = document.version_info.is_latest;
     let body = html! {
         p {
@@ -204,7 +206,8 @@ fn history(why: &Why) -> Markup {
 }
 
 /// The beginning of a text, or why there is none to be seen.
-async fn preview(host: &Floret, version: &Version) -> Markup {
+async fn preview(host: &Floret, found: Found) -> Markup {
+    let version = found.version();
     let size_bytes = version.content_location.size_bytes;
     if version.key.resource_type == ResourceType::plugin() {
         return empty("A component is not shown.");
@@ -212,8 +215,7 @@ async fn preview(host: &Floret, version: &Version) -> Markup {
     if size_bytes > LARGE_BYTES {
         return empty("It is too long to be shown here.");
     }
-    let read = host.get(&version.key, &Selector::Seq(version.seq), Freshness::Cached).await;
-    let snapshot = match read {
+    let snapshot = match host.read(found).await {
         Ok(snapshot) => snapshot,
         Err(error) => return layout::notice("warn", html! { (error) }),
     };

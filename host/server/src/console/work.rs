@@ -11,13 +11,14 @@ use floret_model::{Fate, Plan, PlannedStep, ResourceKey, StepReason, StepReport}
 use floret_pipeline::{Floret, LogLine, PolicyComparison};
 use floret_show::{bytes, count, milliseconds, svg};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::charts::{self, Stretch};
 use super::graph::{Graph, Node};
 use super::layout::{self, Section, badge, empty, moment, notice, scroll};
-use super::{Console, at, cleanup, lineage, policies, see};
+use super::{Console, at, cleanup, policies, see};
 use crate::given::{Named, Parameters};
 use crate::jobs::{JobDocument, Jobs, Kind, Told};
 use crate::problem::Problem;
@@ -168,14 +169,14 @@ impl Step {
 }
 
 fn read<T: DeserializeOwned>(told: &Told) -> Option<T> {
-    serde_json::from_value(told.data.clone()).ok()
+    T::deserialize(&*told.data).ok()
 }
 
 /// The steps of a job, put together from what it told.
 fn steps_of(events: &[Told]) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut places: HashMap<ResourceKey, usize> = HashMap::new();
-    let key_of = |told: &Told| serde_json::from_value::<ResourceKey>(told.data["key"].clone()).ok();
+    let key_of = |told: &Told| ResourceKey::deserialize(&told.data["key"]).ok();
     for told in events {
         match told.name {
             "planned" => {
@@ -210,32 +211,42 @@ pub(super) async fn page(
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let (job, events) = jobs.told(&id)?;
-    let job = json!(job);
-    let steps = steps_of(&events);
+    // Thousands of steps take their time: no other request waits for them.
+    let written = tokio::task::spawn_blocking(move || {
+        let job = json!(job);
+        (title(text(&job, "kind")), body(&id, &job, &steps_of(&events)))
+    });
+    let (title, body) = written.await.map_err(|_| Problem::unexpected())?;
+    Ok(layout::page(&console, Section::Work, &title, body))
+}
+
+fn title(kind: &str) -> String {
+    let mut letters = kind.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn body(id: &str, job: &Value, steps: &[Step]) -> Markup {
     let is_running = job["state"] == "running";
-    let graph = lineage::drawn(graph(&steps), "Steps".to_owned()).await?;
     let events_at = is_running.then(|| format!("/v1/jobs/{id}/events"));
-    let body = html! {
+    html! {
         div data-live data-events=[events_at] {
-            p { (state(text(&job, "state"))) " " span class="faint" { "of " (text(&job, "subject")) ", began " (moment(text(&job, "started_at")))
+            p { (state(text(job, "state"))) " " span class="faint" { "of " (text(job, "subject")) ", began " (moment(text(job, "started_at")))
                 @if let Some(ended) = job["ended_at"].as_str() { ", ended " (moment(ended)) } } }
             @if let Some(detail) = job["problem"]["detail"].as_str() { (notice("bad", html! { (detail) })) }
             @if is_running { form method="post" { button class="danger" { "Cancel" } } }
             @if !steps.is_empty() {
-                (tiles(&steps))
+                (tiles(steps))
                 section aria-labelledby="graph" {
                     h2 id="graph" { "Graph" }
-                    div class="graph" tabindex="0" role="region" aria-label="Steps" { (graph) }
+                    div class="graph" tabindex="0" role="region" aria-label="Steps" { (graph(steps).draw("Steps")) }
                     @if steps.len() > DRAWN_MAX { p class="small faint" { "The first " (DRAWN_MAX) " of " (count(steps.len() as u64)) " steps." } }
                 }
-                (time_line(&steps))
-                section aria-labelledby="steps" { h2 id="steps" { "Steps" } (rows(&steps)) }
+                (time_line(steps))
+                section aria-labelledby="steps" { h2 id="steps" { "Steps" } (rows(steps)) }
             } @else if is_running { (empty("It is under way, and tells more when it has planned its steps.")) }
-            (result(&job))
+            (result(job))
         }
-    };
-    let kind = text(&job, "kind");
-    Ok(layout::page(&console, Section::Work, &format!("{}{}", kind[..1].to_uppercase(), &kind[1..]), body))
+    }
 }
 
 fn tiles(steps: &[Step]) -> Markup {

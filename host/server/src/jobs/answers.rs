@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
 use super::job::{JobDocument, Told};
+use crate::fairness::Place;
 use crate::given::{Parameters, Part, header_text};
 use crate::problem::Problem;
 use crate::versions::Nothing;
@@ -75,6 +76,7 @@ pub(crate) async fn cancel(
 /// What a job tells, from the beginning or behind `last-event-id`, until it has ended.
 pub(crate) async fn events(
     Extension(jobs): Extension<Arc<Jobs>>,
+    Extension(place): Extension<Arc<Place>>,
     Part(id): Part,
     _: Parameters<Nothing>,
     headers: HeaderMap,
@@ -88,7 +90,7 @@ pub(crate) async fn events(
     let job = jobs.find(&id)?;
     let turn = stream_turn(&format!("look at /v1/jobs/{id}"))?;
     let news = job.news();
-    let begun = (job, news, after, VecDeque::new(), turn);
+    let begun = (job, news, after, VecDeque::new(), (turn, place));
     let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
         loop {
             if let Some(event) = waiting.pop_front() {
@@ -122,5 +124,5 @@ pub(crate) fn stream_turn(remedy: &str) -> Result<SemaphorePermit<'static>, Prob
 }
 
 fn written(told: Told) -> Result<Event, axum::Error> {
-    Event::default().id(told.id.to_string()).event(told.name).json_data(told.data)
+    Event::default().id(told.id.to_string()).event(told.name).json_data(&*told.data)
 }

@@ -25,7 +25,7 @@ pub(crate) struct Told {
     /// How long after the job began, in milliseconds.
     pub at_ms: u64,
     pub name: &'static str,
-    pub data: Value,
+    pub data: Arc<Value>,
 }
 
 pub(super) struct Job {
@@ -256,7 +256,7 @@ impl SoFar {
         if self.events.len() == EVENTS_MAX {
             self.events.pop_front();
         }
-        self.events.push_back(Told { id: self.last_id, at_ms, name, data });
+        self.events.push_back(Told { id: self.last_id, at_ms, name, data: Arc::new(data) });
     }
 }
 

@@ -28,7 +28,7 @@
       // The host may be gone for a moment; the next event or turn asks again.
     } finally {
       asked = false;
-      if (again) { again = false; setTimeout(refresh, 400); }
+      if (again) { again = false; setTimeout(refresh, 1000); }
     }
   }
 
