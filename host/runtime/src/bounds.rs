@@ -61,6 +61,7 @@ impl Component {
             exports: loaded.exports.clone(),
             bound: loaded.bound.clone(),
             deciders: Default::default(),
+            analyses: Default::default(),
         })
     }
 

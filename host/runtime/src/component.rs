@@ -6,7 +6,7 @@ use floret_model::Digest;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-use crate::answers;
+use crate::analyses::{self, Analyses};
 use crate::contract::{
     Choice, Contract, ContractKind, CorpusStatistics, Description, Mode, PolicyProfile, RetentionSubject,
     RetentionVerdict, StatisticValue, TextStatistics, VersionFacts, corpus_v0_1 as corpus, index, policy,
@@ -68,6 +68,7 @@ pub(crate) struct Loaded {
     pub(crate) bound: Bound,
     /// Instances for single decisions; only of a policy.
     pub(crate) deciders: Deciders,
+    pub(crate) analyses: Analyses,
 }
 
 /// A component compiled and linked by its contract.
@@ -190,16 +191,7 @@ impl Component {
     /// # Errors
     /// As [`build_corpus`](Self::build_corpus).
     pub async fn analyze(&self, document: Input, config: &str) -> Result<TextStatistics, Error> {
-        let config = config.to_owned();
-        let job = self.loaded.job("analyze", vec![document], &config)?;
-        job.run(move |running| {
-            let loaded = running.loaded.clone();
-            let pre = loaded.corpus()?;
-            let statistics = running.call(|store| corpus::analyze(pre, store, &config))?;
-            answers::check_text(&statistics).map_err(|text| running.malformed(text))?;
-            Ok(statistics)
-        })
-        .await
+        analyses::analyze(&self.loaded, document, config).await
     }
 
     /// Build a search index of corpora: in parts, which run at the same time, where the component splits it. The

@@ -34,22 +34,29 @@ impl BuilderJob {
         self,
         work: impl FnOnce(&mut Running) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        // Its own turn first, so that who waits for it keeps none of all from others.
-        let own = match &self.loaded.turns {
-            Some(turns) => Some(own_turn(turns).await),
-            None => None,
-        };
-        let turn = self.loaded.shared.builders.take(&self.loaded.digest).await;
+        let turns = self.loaded.turn().await;
         let cancelled = Cancelled::default();
         let _cancel = CancelOnDrop(cancelled.clone());
         let site = self.site.clone();
         let span = tracing::Span::current();
         let listener = guest_log::listener();
         let task = tokio::task::spawn_blocking(move || {
-            let _turns = (own, turn); // kept until the guest has ended, even if nobody waits for it
+            let _turns = turns; // kept until the guest has ended, even if nobody waits for it
             span.in_scope(|| work(&mut Running::new(self, cancelled, listener)))
         });
         task.await.unwrap_or_else(|error| Err(gone(error, &site)))
+    }
+}
+
+impl Loaded {
+    /// The next turn of the binding's own, where it has any, and of all.
+    pub(crate) async fn turn(&self) -> (Option<OwnedSemaphorePermit>, Turn) {
+        // Its own turn first, so that who waits for it keeps none of all from others.
+        let own = match &self.turns {
+            Some(turns) => Some(own_turn(turns).await),
+            None => None,
+        };
+        (own, self.shared.builders.take(&self.digest).await)
     }
 }
 
@@ -63,7 +70,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn new(job: BuilderJob, cancelled: Cancelled, listener: Option<LogListener>) -> Self {
+    pub(crate) fn new(job: BuilderJob, cancelled: Cancelled, listener: Option<LogListener>) -> Self {
         let BuilderJob { loaded, site, inputs, config } = job;
         let limits = &loaded.limits;
         let input_bytes = inputs.iter().map(|input| input.bytes.size_bytes()).sum();

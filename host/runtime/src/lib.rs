@@ -13,6 +13,7 @@
 //! that was built for WASI finds an empty world instead: `wasi.rs`); a store that outlives its job, except for
 //! searchers, which stand for an opened index.
 
+mod analyses;
 mod answers;
 mod bounds;
 mod bulk;

@@ -184,6 +184,7 @@ impl Shared {
             exports: outline.exports,
             bound,
             deciders: Default::default(),
+            analyses: Default::default(),
         })
     }
 

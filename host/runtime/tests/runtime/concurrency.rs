@@ -70,6 +70,30 @@ async fn a_build_that_nobody_waits_for_is_stopped() {
     assert!(tokio::time::timeout(Duration::from_secs(10), built).await.is_ok_and(|built| built.is_ok()));
 }
 
+/// Long enough that a spell does not do all of them, so that whoever goes away leaves others' in the line.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_text_of_many_gets_its_own_figures_whoever_goes_away() {
+    let guest = load(Limits::default(), "corpus-text").await;
+    let mut analyses = JoinSet::new();
+    for words in 1..=120 {
+        let guest = guest.clone();
+        analyses.spawn(async move {
+            let document = text(&"word ".repeat(100 * words));
+            let analysis = guest.analyze(document, "{}");
+            // A third of them, after times that spread over the work.
+            if words % 3 == 0 {
+                drop(tokio::time::timeout(Duration::from_micros(100 * words as u64), analysis).await);
+                return;
+            }
+            let figures = analysis.await.expect("a good text");
+            assert_eq!(figures.word_count, 100 * words as u64);
+        });
+    }
+    let all = async { while analyses.join_next().await.is_some_and(|ended| ended.is_ok()) {} };
+    tokio::time::timeout(Duration::from_secs(60), all).await.expect("none waits for ever");
+    assert!(analyses.is_empty(), "one was wrong");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_build_many_times_at_once_is_the_same_bytes() {
     let guest = load(Limits::default(), "corpus-text").await;
