@@ -265,6 +265,17 @@ impl Floret {
         if let Some(Cached::Head(snapshot)) = cached {
             return Ok(Found::Whole(snapshot));
         }
+        // In a box: who finds it in the cache has no room made for all that is done otherwise.
+        Box::pin(self.find_stored(key, selector, freshness, cached)).await
+    }
+
+    async fn find_stored(
+        &self,
+        key: &ResourceKey,
+        selector: &Selector,
+        freshness: Freshness,
+        cached: Option<Cached>,
+    ) -> Result<Found, Error> {
         // Taken before the catalog is read, so that what was read is never put over something newer.
         let ticket = self.head_ticket(key);
         let version = match cached {
@@ -286,15 +297,24 @@ impl Floret {
     /// # Errors
     /// [`Error::Dropped`]; a store that fails.
     pub async fn read(&self, found: Found) -> Result<Arc<Snapshot>, Error> {
-        let (version, ticket, is_latest, freshness) = match found {
+        match found {
             Found::Whole(snapshot) => {
                 snapshot.reads.fetch_add(1, Ordering::Relaxed);
-                return Ok(snapshot);
+                Ok(snapshot)
             }
             Found::Version { version, ticket, is_latest, freshness } => {
-                (version, ticket, is_latest, freshness)
+                Box::pin(self.read_stored(version, ticket, is_latest, freshness)).await
             }
-        };
+        }
+    }
+
+    async fn read_stored(
+        &self,
+        version: Arc<Version>,
+        ticket: Option<Ticket>,
+        is_latest: bool,
+        freshness: Freshness,
+    ) -> Result<Arc<Snapshot>, Error> {
         let content = match freshness {
             Freshness::Strong => self.stored_content(&version).await?,
             Freshness::Cached | Freshness::AtLeast(_) => self.content(&version).await?,

@@ -9,14 +9,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Extension;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::routing::MethodRouter;
 use floret_model::TimestampMs;
 
 pub(crate) use self::grant::Grant;
@@ -24,9 +18,6 @@ use self::sessions::Sessions;
 pub(crate) use self::sessions::{SESSION_COOKIE, SESSION_SECONDS};
 use self::tokens::Stamp;
 pub use self::tokens::{NewToken, Scope, Token, TokenFile};
-use crate::Turn;
-use crate::audit::Peer;
-use crate::fairness::{Client, Clients};
 use crate::given::header_text;
 use crate::problem::Problem;
 
@@ -99,7 +90,8 @@ impl Access {
         current.tokens.clone()
     }
 
-    fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Token>, Problem> {
+    /// The token that a request shows, if it has to show one; it is good for the scope.
+    pub(crate) fn admit(&self, headers: &HeaderMap, scope: Scope) -> Result<Option<Token>, Problem> {
         let Some(tokens) = self.tokens() else { return Ok(None) };
         let token = match header_text(headers, &AUTHORIZATION)? {
             Some(shown) => match shown.split_once(' ') {
@@ -129,15 +121,6 @@ impl Access {
     pub(crate) fn end_session(&self, headers: &HeaderMap) {
         self.sessions.end(headers);
     }
-
-    /// Handlers that only those may reach who show a token with this scope.
-    pub(crate) fn guarding<S: Clone + Send + Sync + 'static>(
-        self: &Arc<Self>,
-        scope: Scope,
-        route: MethodRouter<S>,
-    ) -> MethodRouter<S> {
-        route.route_layer(from_fn_with_state((Arc::clone(self), scope), guard))
-    }
 }
 
 /// A token that was found, if it is good for a scope now.
@@ -153,46 +136,6 @@ fn good(token: Option<&Token>, scope: Scope) -> Result<&Token, Problem> {
         return Err(Problem::forbidden(&format!("the token {} has not the scope {scope}", token.id)));
     }
     Ok(token)
-}
-
-async fn guard(
-    State((access, scope)): State<(Arc<Access>, Scope)>,
-    Extension(clients): Extension<Arc<Clients>>,
-    named: Result<RawPathParams, RawPathParamsRejection>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let token = match access.admit(request.headers(), scope) {
-        Ok(token) => token,
-        Err(problem) => return problem.into_response(),
-    };
-    let grant = token.as_ref().map_or_else(Grant::everything, Grant::of);
-    // A path that cannot be decoded names nothing; its handler says so.
-    if let Err(problem) = grant.check_path(request.uri().path(), named.ok().as_ref()) {
-        return problem.into_response();
-    }
-    let client = match &grant.id {
-        Some(id) => Client::Token(id.clone()),
-        None => {
-            let peer = request.extensions().get::<Peer>();
-            Client::Address(peer.map(|peer| peer.0.ip().to_canonical()))
-        }
-    };
-    let place = match clients.enter(client) {
-        Ok(place) => Arc::new(place),
-        Err(problem) => return problem.into_response(),
-    };
-    if let Some(turn) = request.extensions_mut().get_mut::<Turn>() {
-        turn.keep(Arc::clone(&place));
-    }
-    request.extensions_mut().insert(grant);
-    request.extensions_mut().insert(Arc::clone(&place));
-    let mut response = next.run(request).await;
-    drop(place);
-    if let Some(token) = token {
-        response.extensions_mut().insert(Who(format!("{} ({})", token.id, token.name)));
-    }
-    response
 }
 
 fn now() -> TimestampMs {

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::access::Who;
@@ -19,44 +18,54 @@ const ID_BYTES_MAX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub SocketAddr);
 
-/// Answer with the request's id, and leave a line of what is no mere reading (GET, HEAD, OPTIONS), also where the client
-/// goes away before it is answered.
-pub(crate) async fn kept(request: Request, next: Next) -> Response {
-    let id = id(request.headers());
-    let is_kept = !request.method().is_safe();
-    let mut line = is_kept.then(|| Line {
-        id: id.clone(),
-        peer: request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        began: Instant::now(),
-        status: None,
-        who: None,
-    });
-    let mut response = next.run(request).await;
-    if let Some(line) = &mut line {
-        line.status = Some(response.status().as_u16());
-        line.who = response.extensions().get().cloned();
+/// A request that is answered with its id, and leaves a line if it is no mere reading (GET, HEAD, OPTIONS), also where the
+/// client goes away before it is answered.
+pub(crate) struct Audited {
+    id: HeaderValue,
+    line: Option<Line>,
+}
+
+impl Audited {
+    pub fn begun(request: &Request) -> Self {
+        let id = id(request.headers());
+        let is_kept = !request.method().is_safe();
+        let line = is_kept.then(|| Line {
+            id: id.clone(),
+            peer: request.extensions().get::<Peer>().map(|peer| peer.0.to_string()).unwrap_or_default(),
+            method: request.method().to_string(),
+            path: request.uri().path().to_owned(),
+            began: Instant::now(),
+            status: None,
+            who: None,
+        });
+        Self { id, line }
     }
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(X_REQUEST_ID, id);
+
+    pub fn ended(mut self, response: &mut Response) {
+        if let Some(line) = &mut self.line {
+            line.status = Some(response.status().as_u16());
+            line.who = response.extensions().get().cloned();
+        }
+        response.headers_mut().insert(X_REQUEST_ID, self.id);
     }
-    response
 }
 
 /// The client's own where it is short and plain, else a random one.
-fn id(headers: &HeaderMap) -> String {
-    let is_plain = |id: &&str| {
+fn id(headers: &HeaderMap) -> HeaderValue {
+    let is_plain = |id: &&HeaderValue| {
         (1..=ID_BYTES_MAX).contains(&id.len())
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
     };
-    let given = headers.get(X_REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
-    given.map_or_else(|| format!("{:016x}", rand::random::<u64>()), str::to_owned)
+    headers.get(X_REQUEST_ID).filter(is_plain).cloned().unwrap_or_else(|| {
+        let mut random = [0; 16];
+        hex::encode_to_slice(rand::random::<[u8; 8]>(), &mut random).expect("16 digits hold 8 bytes");
+        HeaderValue::from_bytes(&random).expect("digits are ASCII")
+    })
 }
 
 /// Written when it is dropped; without a status where there was no answer.
 struct Line {
-    id: String,
+    id: HeaderValue,
     peer: String,
     method: String,
     path: String,
@@ -69,8 +78,9 @@ impl Drop for Line {
     fn drop(&mut self) {
         let Self { id, peer, method, path, began, status, who } = self;
         let who = who.as_ref().map_or("anonymous", |who| &who.0);
+        let id = id.to_str().unwrap_or_default();
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "floret::audit", %id, who, %peer, %method, %path, status, elapsed_ms);
+        tracing::info!(target: "floret::audit", id, who, %peer, %method, %path, status, elapsed_ms);
     }
 }
 

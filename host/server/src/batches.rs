@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::{Extension, Json};
 use bytes::Bytes;
 use floret_model::{ResourceKey, Seq};
 use floret_pipeline::{Content, Floret, IfLatest, SaveRequest, Saved};
@@ -26,7 +26,7 @@ const BATCH_BYTES_MAX: u64 = 64 << 20;
 /// Save the lines of the body, each a JSON object as a line of `floret save --batch` without `file`: all, or none.
 pub(crate) async fn save(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     _: Parameters<Nothing>,
     headers: HeaderMap,
     body: Body,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Json};
 use floret_model::{Bump, CorpusType, KeyError, ResourceKey};
 use floret_pipeline::{Change, CorpusRequest, CorpusTree, DerivedSpec, Error, Floret, Selector};
 use schemars::JsonSchema;
@@ -44,8 +44,8 @@ pub(crate) struct Asked {
 /// Build one resource, and whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn build(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    grant: Grant,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Asked>,
@@ -99,8 +99,8 @@ pub(crate) struct Created {
 /// Create a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn create(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    grant: Grant,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Created>,
@@ -139,8 +139,8 @@ pub(crate) struct Added {
 /// Add to a corpus, and build whatever depends on it. A client that waits and goes away stops it.
 pub(crate) async fn add(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    grant: Grant,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Added>,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Json};
 use floret_model::{KeyError, Plan, ResourceKey};
 use floret_pipeline::Floret;
 use schemars::JsonSchema;
@@ -42,7 +42,7 @@ impl Roots {
 /// What a cascade would do.
 pub(crate) async fn plan(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     _: Parameters<Nothing>,
     Posted(roots): Posted<Roots>,
 ) -> Result<Json<Plan>, Problem> {
@@ -55,8 +55,8 @@ pub(crate) async fn plan(
 /// visible then, and what was built is remembered.
 pub(crate) async fn cascade(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    grant: Grant,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(roots): Posted<Roots>,

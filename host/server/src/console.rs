@@ -23,20 +23,22 @@ mod work;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, Path, Request};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use axum::http::{Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
 use floret_model::ResourceKey;
 use floret_pipeline::Floret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::history::History;
 use crate::access::{Access, Scope};
+use crate::gate::Gate;
 use crate::problem::Problem;
+use crate::state::AppState;
 
 /// What the pages know beside the host.
 #[derive(Debug)]
@@ -59,12 +61,12 @@ impl Console {
 }
 
 /// All pages. Components may be sent to them, so long ones as the host takes.
-pub(crate) fn routes(console: Arc<Console>, component_bytes_max: u64) -> Router<Arc<Floret>> {
-    let access = Arc::clone(&console.access);
-    let read = |route| access.guarding(Scope::Read, route);
-    let write = |route| access.guarding(Scope::Write, route);
-    let plug = |route| access.guarding(Scope::Plugins, route);
-    let administer = |route| access.guarding(Scope::Admin, route);
+pub(crate) fn routes(console: Arc<Console>, gate: &Arc<Gate>, component_bytes_max: u64) -> Router<AppState> {
+    let open = |route| gate.guarding(None, true, route);
+    let read = |route| gate.guarding(Some(Scope::Read), true, route);
+    let write = |route| gate.guarding(Some(Scope::Write), true, route);
+    let plug = |route| gate.guarding(Some(Scope::Plugins), true, route);
+    let administer = |route| gate.guarding(Some(Scope::Admin), true, route);
     let upload_bytes_max = usize::try_from(component_bytes_max).unwrap_or(usize::MAX);
     let upload = post(plugins::install).layer(DefaultBodyLimit::max(upload_bytes_max));
     let resource = "/console/resources/{namespace}/{type}/{id}";
@@ -86,12 +88,11 @@ pub(crate) fn routes(console: Arc<Console>, component_bytes_max: u64) -> Router<
         .route("/console/policies", read(get(policies::page)).merge(plug(post(policies::compare))))
         .route("/console/cache", read(get(cache::page)).merge(administer(post(cache::change))))
         .route("/console/cleanup", administer(get(cleanup::page).post(cleanup::run)))
-        .route("/console/login", get(session::page).post(session::begin))
-        .route("/console/logout", post(session::end))
-        .route("/console/assets/{name}", get(asset))
-        .route("/console/{*path}", get(no_such_page))
-        .layer(from_fn(problems_as_pages))
-        .layer(Extension(console))
+        .route("/console/login", open(get(session::page).post(session::begin)))
+        .route("/console/logout", open(post(session::end)))
+        .route("/console/assets/{name}", open(get(asset)))
+        .route("/console/{*path}", open(get(no_such_page)))
+        .layer(from_fn_with_state(console, problems_as_pages))
 }
 
 /// The place of a resource among the pages.
@@ -130,11 +131,7 @@ async fn no_such_page(uri: Uri) -> Problem {
 }
 
 /// Answer with a page where the API would answer with a problem; who has to say who he is gets to the page for that.
-async fn problems_as_pages(
-    Extension(console): Extension<Arc<Console>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn problems_as_pages(State(console): State<Arc<Console>>, request: Request, next: Next) -> Response {
     let wanted = request.uri().clone();
     let is_shown = request.method() == Method::GET;
     let response = next.run(request).await;

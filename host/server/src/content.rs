@@ -12,8 +12,8 @@ use futures::{StreamExt, stream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
-use crate::Turn;
 use crate::fairness::may_take_long;
+use crate::gate::Turn;
 use crate::given::header_text;
 use crate::problem::Problem;
 

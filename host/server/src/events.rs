@@ -18,6 +18,7 @@ use tokio::sync::{SemaphorePermit, watch};
 use tokio::time::Instant;
 
 use crate::fairness::Place;
+use crate::gate::Turn;
 use crate::given::{Parameters, header_text};
 use crate::jobs::{Jobs, LAST_EVENT_ID, stream_turn};
 use crate::problem::Problem;
@@ -32,8 +33,8 @@ const ID_BYTES_MAX: usize = 128;
 /// host ends or it has lasted 10 minutes.
 pub(crate) async fn follow(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Extension(place): Extension<Arc<Place>>,
+    State(jobs): State<Arc<Jobs>>,
+    Extension(turn): Extension<Turn>,
     _: Parameters<Nothing>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -43,7 +44,7 @@ pub(crate) async fn follow(
             format!("{LAST_EVENT_ID} is longer than {ID_BYTES_MAX} bytes: expected the id of a publish");
         return Err(Problem::invalid(problem));
     }
-    let turn = stream_turn("read /v1/resources")?;
+    let stream_turn = stream_turn("read /v1/resources")?;
     let found = host.publications(after);
     let mut waiting: VecDeque<Told> = found.before.into_iter().map(Told::Published).collect();
     if found.is_broken {
@@ -51,7 +52,7 @@ pub(crate) async fn follow(
     }
     let until = Instant::now() + LASTS;
     let (live, stopping) = (found.live, jobs.stopping());
-    let listener = Listener { waiting, live, stopping, until, _turn: turn, _place: place };
+    let listener = Listener { waiting, live, stopping, until, _turn: stream_turn, _place: turn.place() };
     let stream = stream::unfold(listener, |mut listener| async move {
         let told = listener.next().await?;
         Some((written(told), listener))
@@ -71,7 +72,7 @@ struct Listener {
     stopping: watch::Receiver<bool>,
     until: Instant,
     _turn: SemaphorePermit<'static>,
-    _place: Arc<Place>,
+    _place: Option<Arc<Place>>,
 }
 
 impl Listener {

@@ -8,10 +8,11 @@
 //! `upkeep` cache and store, `jobs` the long work, `events` what is published, `console` the pages for people, `health`
 //! the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of
 //! errors (RFC 9457), `content` moves bytes, `ranges` says which, `given` reads what a request says, `listen` has the
-//! connections, `patience` ends those that take nothing, `tls` their certificate, `access` asks for tokens, `audit` keeps
-//! what was changed, `fairness` bounds what one client takes, `origin` refuses what pages of others send, `supervise` keeps
-//! the background work alive. The
-//! crate knows no configuration and opens no home: whoever starts it decides who can reach it.
+//! connections, `patience` ends those that take nothing, `tls` their certificate. `middleware` is done around every request:
+//! `audit` keeps what was changed, `origin` refuses what pages of others send. `gate` lets requests in to those routes that
+//! have a scope: `access` asks for tokens, `fairness` bounds what one client takes. `state` has what handlers are given,
+//! `supervise` keeps the background work alive. The crate knows no configuration and opens no home: whoever starts it decides
+//! who can reach it.
 
 mod access;
 mod audit;
@@ -22,11 +23,13 @@ mod console;
 mod content;
 mod events;
 mod fairness;
+mod gate;
 mod given;
 mod health;
 mod jobs;
 mod listen;
 mod meters;
+mod middleware;
 mod openapi;
 mod options;
 mod origin;
@@ -39,6 +42,7 @@ mod ranges;
 mod records;
 mod routes;
 mod search;
+mod state;
 mod supervise;
 mod swaps;
 mod tls;
@@ -51,50 +55,33 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::Router;
+use axum::handler::Handler;
 use axum::http::Uri;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Router};
+use axum::middleware::from_fn_with_state;
 use floret_pipeline::{Floret, Schedule};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 pub use crate::access::{Access, NewToken, Scope, Token, TokenFile};
 use crate::console::Console;
-use crate::fairness::{Clients, Place};
+use crate::gate::Gate;
 use crate::jobs::Jobs;
 pub use crate::meters::Exposition;
 use crate::meters::Meters;
+use crate::middleware::Around;
 pub use crate::openapi::openapi;
 use crate::origin::Names;
 pub use crate::problem::HTTP_CODES;
 use crate::problem::Problem;
+use crate::state::Parts;
 use crate::supervise::{PAUSE_MIN, supervised};
 pub use crate::tls::Tls;
 pub use crate::traces::Parenting;
 pub use crate::upkeep::Retention;
 
-/// Requests for versions at work at once, whether they send, wait or are sent to. Each may hold a small content of 8 MiB
-/// in memory: 2 GiB at the very most. Probes are not counted, so that a busy host does not pass for a dead one.
-const REQUESTS_MAX: usize = 256;
-
 /// How often access counts are written: so much of them is lost with a host that dies.
 const COUNTS_EVERY: Duration = Duration::from_secs(60);
-
-/// The place of a request among those at work, kept for as long as its answer is sent from a file.
-#[derive(Clone)]
-pub(crate) struct Turn {
-    _permit: Arc<OwnedSemaphorePermit>,
-    _place: Option<Arc<Place>>,
-}
-
-impl Turn {
-    /// Keep a place among those of the client for as long.
-    pub(crate) fn keep(&mut self, place: Arc<Place>) {
-        self._place = Some(place);
-    }
-}
 
 /// How a server works.
 #[derive(Clone, Debug)]
@@ -168,18 +155,21 @@ pub async fn serve(
         let (host, console) = (Arc::clone(&host), Arc::clone(&console));
         move || watch(Arc::clone(&host), Arc::clone(&console))
     });
-    let app = app(host, &options.access, Arc::clone(&jobs), console)
-        .layer(Extension(Arc::new(options.retention)))
-        .layer(Extension(Clients::new(options.client_requests_max)))
-        .layer(from_fn_with_state(options.request_timeout, fairness::in_time))
-        .layer(from_fn_with_state(names, origin::own))
-        .layer(from_fn(audit::kept))
-        .layer(Extension(options.metrics))
-        .layer(from_fn_with_state(Meters::new(), meters::counted));
-    let app = match options.parenting {
-        Some(parenting) => app.layer(from_fn_with_state(parenting, traces::traced)),
-        None => app,
+    let around = Arc::new(Around {
+        parenting: options.parenting,
+        meters: Meters::new(),
+        names,
+        request_timeout: options.request_timeout,
+    });
+    let gate = Gate::new(Arc::clone(&around), options.access, options.client_requests_max);
+    let parts = Parts {
+        host,
+        jobs: Arc::clone(&jobs),
+        console,
+        retention: Arc::new(options.retention),
+        metrics: options.metrics,
     };
+    let app = app(&gate, around, parts);
     let serving = listen::serve(listener, acceptor, app, async move {
         // Dropped is what it is told by.
         let _ = stopped.await;
@@ -225,29 +215,13 @@ async fn watch(host: Arc<Floret>, console: Arc<Console>) {
     console.watch(&host).await;
 }
 
-fn app(host: Arc<Floret>, access: &Arc<Access>, jobs: Arc<Jobs>, console: Arc<Console>) -> Router {
-    let pages = console::routes(console, host.component_bytes_max());
-    let bounded = from_fn_with_state(Arc::new(Semaphore::new(REQUESTS_MAX)), in_turn);
-    let (counted, uncounted) = routes::routers(access);
-    uncounted
-        .merge(counted.merge(pages).route_layer(bounded))
-        .layer(Extension(jobs))
-        .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(host)
-}
-
-/// Refuse rather than queue: a balancer sends what is refused to another host.
-async fn in_turn(State(turns): State<Arc<Semaphore>>, mut request: Request, next: Next) -> Response {
-    let Ok(permit) = turns.try_acquire_owned() else {
-        return Problem::busy(REQUESTS_MAX).into_response();
-    };
-    let turn = Turn { _permit: Arc::new(permit), _place: None };
-    request.extensions_mut().insert(turn.clone());
-    let response = next.run(request).await;
-    // Until here, whatever became of the request's own: while its body is waited for, too.
-    drop(turn);
-    response
+fn app(gate: &Arc<Gate>, around: Arc<Around>, parts: Parts) -> Router {
+    let pages = console::routes(Arc::clone(&parts.console), gate, parts.host.component_bytes_max());
+    routes::router(gate)
+        .merge(pages)
+        .fallback(no_such_path.layer(from_fn_with_state(Arc::clone(&around), middleware::unrouted)))
+        .method_not_allowed_fallback(no_such_method.layer(from_fn_with_state(around, middleware::unrouted)))
+        .with_state(parts.into())
 }
 
 async fn no_such_path(uri: Uri) -> Problem {

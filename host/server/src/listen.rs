@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +13,7 @@ use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use metrics::{Gauge, gauge};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,8 +28,10 @@ use crate::patience::Patient;
 
 /// Connections at once; those beyond wait until one ends. An idle one takes a task and what came of its head.
 const CONNECTIONS_MAX: usize = 4096;
-/// A connection on which the head of a request is not complete within this is closed, an idle one too.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection on which no request is at work and nothing was written for so long is closed: one that is idle, or sends a
+/// head that does not end. It is looked at so often, so that it takes up to a half more.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
+const LOOKS: u32 = 2;
 /// A handshake of TLS takes no longer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that takes nothing of its answer for so long is given up, also one that follows events and never reads them.
@@ -114,31 +117,88 @@ async fn connection(
     let _counted = Counted::one();
     // It is only slower without.
     let _ = stream.set_nodelay(true);
-    let stream = Patient::new(stream, TAKE_TIMEOUT);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let writes = Arc::new(AtomicU64::new(0));
+    let at_work = AtomicU64::new(0);
+    let stream = Patient::new(stream, TAKE_TIMEOUT, Arc::clone(&writes));
+    let service = service_fn(|mut request: Request<Incoming>| {
         if let Some(peer) = peer {
             request.extensions_mut().insert(peer);
         }
-        let app = app.clone();
+        let (app, at_work) = (app.clone(), &at_work);
         async move {
-            Ok::<Response, Infallible>(app.oneshot(request).await.unwrap_or_else(|never| match never {}))
+            at_work.fetch_add(1, Relaxed);
+            let answer = app.oneshot(request).await.unwrap_or_else(|never| match never {});
+            at_work.fetch_sub(1, Relaxed);
+            Ok::<Response, Infallible>(answer)
         }
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER_BYTES_MAX);
-    let served = match tls {
-        None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await,
-        Some(tls) => {
-            let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await else {
-                tracing::debug!("a handshake of TLS did not come about");
-                return;
-            };
-            watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
+    builder.max_buf_size(BUFFER_BYTES_MAX);
+    let served = async {
+        match tls {
+            None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await,
+            Some(tls) => {
+                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await else {
+                    tracing::debug!("a handshake of TLS did not come about");
+                    return Ok(());
+                };
+                watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await
+            }
         }
     };
-    if let Err(error) = served {
-        // What clients do wrong or leave undone.
-        tracing::debug!(%error, "a connection broke off");
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                // What clients do wrong or leave undone.
+                tracing::debug!(%error, "a connection broke off");
+            }
+        }
+        () = quiet(QUIET_TIMEOUT, &writes, &at_work) => tracing::debug!("a connection was quiet for too long"),
     }
     drop(place);
+}
+
+/// Done when no request is at work and nothing was written for so long, and up to a half more. The connection has one timer
+/// for all its requests.
+async fn quiet(timeout: Duration, writes: &AtomicU64, at_work: &AtomicU64) {
+    let (mut quiet, mut seen) = (0, writes.load(Relaxed));
+    while quiet < LOOKS {
+        tokio::time::sleep(timeout / LOOKS).await;
+        let now = writes.load(Relaxed);
+        let is_quiet = now == seen && at_work.load(Relaxed) == 0;
+        quiet = if is_quiet { quiet + 1 } else { 0 };
+        seen = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_is_quiet_when_nothing_is_written_nor_at_work() {
+        const TIMEOUT: Duration = Duration::from_millis(20);
+        let (writes, at_work) = (AtomicU64::new(0), AtomicU64::new(1));
+        let is_quiet = async |within: u32| {
+            tokio::time::timeout(TIMEOUT * within, quiet(TIMEOUT, &writes, &at_work)).await.is_ok()
+        };
+        assert!(!is_quiet(5).await, "a request is at work");
+        at_work.store(0, Relaxed);
+        let writing = async {
+            loop {
+                writes.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        };
+        let writes_all_the_time = tokio::select! {
+            is_quiet = is_quiet(5) => !is_quiet,
+            () = writing => false,
+        };
+        assert!(writes_all_the_time, "it is written");
+        let began = Instant::now();
+        assert!(is_quiet(500).await);
+        assert!(began.elapsed() >= TIMEOUT);
+    }
 }

@@ -8,13 +8,12 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use floret_pipeline::Floret;
+use foldhash::fast::RandomState;
 use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge,
     histogram,
@@ -86,16 +85,14 @@ pub(crate) fn describe() {
 }
 
 /// Handles of what is counted of requests, by route, then by method and status.
-#[derive(Clone)]
 pub(crate) struct Meters {
-    by_route: Arc<RwLock<HashMap<String, OfRoute>>>,
+    by_route: RwLock<HashMap<String, OfRoute, RandomState>>,
     in_flight: Gauge,
 }
 
 /// By method and status.
-type OfRoute = HashMap<(&'static str, u16), Meter>;
+type OfRoute = HashMap<(&'static str, u16), Meter, RandomState>;
 
-#[derive(Clone)]
 struct Meter {
     requests: Counter,
     seconds: Histogram,
@@ -103,7 +100,19 @@ struct Meter {
 
 impl Meters {
     pub fn new() -> Self {
-        Self { by_route: Arc::default(), in_flight: gauge!(IN_FLIGHT) }
+        Self { by_route: RwLock::default(), in_flight: gauge!(IN_FLIGHT) }
+    }
+
+    /// A request that begins.
+    pub fn begun(&self, request: &Request) -> AtWork<'_> {
+        self.in_flight.increment(1.0);
+        AtWork {
+            meters: self,
+            route: request.extensions().get().cloned(),
+            method: name_of(request.method()),
+            began: Instant::now(),
+            status: GONE,
+        }
     }
 
     fn count(&self, route: &str, method: &'static str, status: u16, took: Duration) {
@@ -135,12 +144,18 @@ impl Meter {
 }
 
 /// A request at work. Counted when it is dropped, also when its client went away.
-struct AtWork<'a> {
+pub(crate) struct AtWork<'a> {
     meters: &'a Meters,
     route: Option<MatchedPath>,
     method: &'static str,
     began: Instant,
     status: u16,
+}
+
+impl AtWork<'_> {
+    pub fn ended(mut self, response: &Response) {
+        self.status = response.status().as_u16();
+    }
 }
 
 impl Drop for AtWork<'_> {
@@ -149,21 +164,6 @@ impl Drop for AtWork<'_> {
         let route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
         self.meters.count(route, self.method, self.status, self.began.elapsed());
     }
-}
-
-/// Count a request, and how long it takes.
-pub(crate) async fn counted(State(meters): State<Meters>, request: Request, next: Next) -> Response {
-    meters.in_flight.increment(1.0);
-    let mut at_work = AtWork {
-        meters: &meters,
-        route: request.extensions().get().cloned(),
-        method: name_of(request.method()),
-        began: Instant::now(),
-        status: GONE,
-    };
-    let response = next.run(request).await;
-    at_work.status = response.status().as_u16();
-    response
 }
 
 /// Methods that nobody knows are one, so that labels are bounded.
@@ -183,8 +183,8 @@ fn name_of(method: &Method) -> &'static str {
 /// Everything that is counted, in the text format of Prometheus.
 pub(crate) async fn all(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Extension(exposition): Extension<Option<Exposition>>,
+    State(jobs): State<Arc<Jobs>>,
+    State(exposition): State<Option<Exposition>>,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let Some(Exposition(render)) = exposition else {

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{HOST, HeaderName, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use crate::problem::Problem;
 
@@ -22,16 +20,18 @@ pub(crate) enum Names {
     Any,
 }
 
-/// Refuse what a page of somebody else made a browser send.
-pub(crate) async fn own(State(names): State<Names>, request: Request, next: Next) -> Response {
-    match checked(&names, request.method(), request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+impl Names {
+    /// Refuse what a page of somebody else made a browser send.
+    pub fn check(&self, request: &Request) -> Result<(), Problem> {
+        checked(self, request.method(), request.uri(), request.headers())
     }
 }
 
 fn checked(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     if *names == Names::Any && method.is_safe() {
+        return Ok(());
+    }
+    if method.is_safe() && is_plainly_here(uri, headers) {
         return Ok(());
     }
     let hosts: Vec<Option<Authority>> = headers
@@ -61,6 +61,16 @@ fn checked(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Re
         (None, None) => true,
     };
     if is_own { Ok(()) } else { Err(Problem::cross_site()) }
+}
+
+/// Whether one header names this machine and nothing else is said, as almost always: that needs no parsing.
+fn is_plainly_here(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let (Some(host), None, None) = (hosts.next(), hosts.next(), uri.authority()) else { return false };
+    let host = host.as_bytes();
+    let name = host.iter().rposition(|byte| *byte == b':').map_or(host, |colon| &host[..colon]);
+    let is_port = host[name.len()..].iter().skip(1).all(u8::is_ascii_digit);
+    is_port && [&b"localhost"[..], b"127.0.0.1"].contains(&name)
 }
 
 fn is_loopback(host: &str) -> bool {

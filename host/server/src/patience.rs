@@ -4,6 +4,8 @@
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,11 +18,14 @@ pub(crate) struct Patient<S> {
     patience: Duration,
     /// While something waits to be taken.
     until: Option<Pin<Box<Sleep>>>,
+    /// How often something was taken.
+    writes: Arc<AtomicU64>,
 }
 
 impl<S> Patient<S> {
-    pub fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, until: None }
+    /// `writes` counts how often something is taken.
+    pub fn new(stream: S, patience: Duration, writes: Arc<AtomicU64>) -> Self {
+        Self { stream, patience, until: None, writes }
     }
 
     fn within<T>(&mut self, context: &mut Context<'_>, taken: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -52,6 +57,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let taken = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.writes.fetch_add(taken.is_ready().into(), Relaxed);
         self.within(context, taken)
     }
 
@@ -61,6 +67,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let taken = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.writes.fetch_add(taken.is_ready().into(), Relaxed);
         self.within(context, taken)
     }
 
@@ -88,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn who_never_reads_is_not_waited_for() {
         let (ours, _theirs) = duplex(16);
-        let mut ours = Patient::new(ours, Duration::from_millis(1));
+        let mut ours = Patient::new(ours, Duration::from_millis(1), Arc::default());
         ours.write_all(&[7; 16]).await.expect("there is room");
         let error = ours.write_all(&[7; 1]).await.expect_err("nobody reads");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -97,7 +104,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_gets_everything_however_much_it_is() {
         let (ours, mut theirs) = duplex(16);
-        let mut ours = Patient::new(ours, Duration::from_secs(600));
+        let mut ours = Patient::new(ours, Duration::from_secs(600), Arc::default());
         let writing = tokio::spawn(async move { ours.write_all(&[7; 100_000]).await });
         let mut read = Vec::new();
         theirs.read_to_end(&mut read).await.expect("read");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::ResourceType;
@@ -56,7 +55,7 @@ pub(crate) struct Comparison {
 /// Let two compression policies decide anew about the latest decisions, and measure what contents would take under each.
 pub(crate) async fn compare(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Comparison>,

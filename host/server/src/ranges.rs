@@ -2,7 +2,7 @@
 //! that is none.
 
 use axum::http::header::{CONTENT_RANGE, IF_RANGE, RANGE};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use crate::problem::Problem;
@@ -30,9 +30,10 @@ impl Part {
         self.last - self.first + 1
     }
 
-    pub fn content_range(self) -> (HeaderName, HeaderValue) {
+    /// What `content-range` says of it.
+    pub fn content_range(self) -> HeaderValue {
         let Self { first, last, size_bytes } = self;
-        (CONTENT_RANGE, value(format!("bytes {first}-{last}/{size_bytes}")))
+        value(format!("bytes {first}-{last}/{size_bytes}"))
     }
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn outside(size_bytes: u64) -> Response {
 }
 
 fn value(text: String) -> HeaderValue {
-    HeaderValue::from_str(&text).expect("digits, letters and signs of ASCII")
+    HeaderValue::try_from(text).expect("digits, letters and signs of ASCII")
 }
 
 /// `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LENGTH`; nothing for all else.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use floret_model::{Seq, Version};
 use floret_pipeline::Floret;
 use schemars::JsonSchema;
@@ -57,7 +57,7 @@ pub(crate) async fn log(
 /// Latest versions, sorted by key.
 pub(crate) async fn list(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     Parameters(listing): Parameters<Listing>,
 ) -> Result<Json<Vec<Version>>, Problem> {
     let asked = listing.limit.unwrap_or(RECORDS_MAX);

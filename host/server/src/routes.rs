@@ -11,15 +11,17 @@ use axum::http::header::{
 };
 use floret_model::{CascadeReport, Plan, Version};
 use floret_pipeline::{
-    Binding, BindingDocument, Breaker, CacheStats, CleanupReport, CorpusTree, Floret, Inspected, Overview,
+    Binding, BindingDocument, Breaker, CacheStats, CleanupReport, CorpusTree, Inspected, Overview,
     PolicyComparison, Quarantine, SearchAnswer, Uncached, VersionDocument, VersionEntry, Warmed, Why,
 };
 use serde_json::Value;
 
-use crate::access::{Access, Scope};
+use crate::access::Scope;
+use crate::gate::Gate;
 use crate::jobs::{self, JobDocument, LAST_EVENT_ID};
 use crate::openapi::{self, Content, Route, delete, get, post, put};
 use crate::options::{self, OPTIONS};
+use crate::state::AppState;
 use crate::swaps::{self, SIGNATURE};
 use crate::versions::{self, FLORET_SEQ, FLORET_VERSION};
 use crate::{
@@ -61,20 +63,11 @@ pub(crate) fn routes() -> Vec<Route> {
     groups.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.tagged(tag))).collect()
 }
 
-/// The router of those that are counted among the requests at once, and that of the others.
-pub(crate) fn routers(access: &Arc<Access>) -> (Router<Arc<Floret>>, Router<Arc<Floret>>) {
-    let (mut counted, mut uncounted) = (Router::new(), Router::new());
-    for route in routes() {
-        let handler = match route.scope {
-            Some(scope) => access.guarding(scope, route.handler),
-            None => route.handler,
-        };
-        match route.is_counted {
-            true => counted = counted.route(route.path, handler),
-            false => uncounted = uncounted.route(route.path, handler),
-        }
-    }
-    (counted, uncounted)
+/// The router of all of them.
+pub(crate) fn router(gate: &Arc<Gate>) -> Router<AppState> {
+    routes().into_iter().fold(Router::new(), |router, route| {
+        router.route(route.path, gate.guarding(route.scope, route.is_counted, route.handler))
+    })
 }
 
 fn saved() -> Vec<Route> {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
-use axum::{Extension, Json};
 use floret_model::{Namespace, ResourceKey, ResourceType};
 use floret_pipeline::{Floret, ListQuery, SearchAnswer, SearchMode, VersionEntry, Why};
 use schemars::JsonSchema;
@@ -41,7 +41,7 @@ pub(crate) struct Question {
 /// The best answers of an index.
 pub(crate) async fn search(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     Parameters(question): Parameters<Question>,
 ) -> Result<Json<SearchAnswer>, Problem> {
     let Question { index, text, mode, distance, limit } = question;
@@ -95,7 +95,7 @@ pub(crate) struct Listed {
 /// Latest versions, sorted by key.
 pub(crate) async fn list(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     Parameters(listing): Parameters<Listing>,
 ) -> Result<Json<Listed>, Problem> {
     let asked = listing.limit.unwrap_or(PAGE);

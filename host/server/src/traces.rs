@@ -3,12 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName};
-use axum::middleware::Next;
 use axum::response::Response;
 use tracing::field::Empty;
-use tracing::{Instrument, Span, trace_span};
+use tracing::{Span, trace_span};
 
 /// W3C Trace Context: the span of a client below which that of its request is, and what its vendors say of it.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -34,8 +33,8 @@ impl fmt::Debug for Parenting {
     }
 }
 
-/// Answer within a span, named and described by the semantic conventions of OpenTelemetry for HTTP.
-pub(crate) async fn traced(State(parenting): State<Parenting>, request: Request, next: Next) -> Response {
+/// The span of a request, named and described by the semantic conventions of OpenTelemetry for HTTP.
+pub(crate) fn begun(parenting: &Parenting, request: &Request) -> Option<Span> {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = request.method().clone();
     let span = trace_span!(
@@ -49,7 +48,7 @@ pub(crate) async fn traced(State(parenting): State<Parenting>, request: Request,
         http.response.status_code = Empty,
     );
     if span.is_disabled() {
-        return next.run(request).await;
+        return None;
     }
     match &route {
         Some(route) => {
@@ -63,12 +62,15 @@ pub(crate) async fn traced(State(parenting): State<Parenting>, request: Request,
     if let Some(parent) = text(request.headers(), &TRACEPARENT) {
         (parenting.0)(&span, parent, text(request.headers(), &TRACESTATE));
     }
-    let response = next.run(request).instrument(span.clone()).await;
+    Some(span)
+}
+
+/// What became of its request.
+pub(crate) fn ended(span: &Span, response: &Response) {
     span.record("http.response.status_code", i64::from(response.status().as_u16()));
     if response.status().is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    response
 }
 
 /// A header as text. One that is none is no reason to refuse a request.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use axum::{Extension, Json};
 use floret_model::Namespace;
 use floret_pipeline::{
     CacheStats, Floret, Overview, RebuildReport, RetentionPolicy, Sampling, Uncached, Uncaching,
@@ -48,7 +48,7 @@ pub(crate) struct Warming {
 /// Fill the cache with what was asked for most.
 pub(crate) async fn warm(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(warming): Posted<Warming>,
@@ -78,7 +78,7 @@ fn is_usual() -> bool {
 /// Check every invariant of the store. That something is wrong is an answer, not a failure.
 pub(crate) async fn verify(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Verification>,
@@ -127,8 +127,8 @@ pub(crate) struct Cleanup {
 /// Drop versions that retention does not keep or that have outlived their time, and free their storage.
 pub(crate) async fn clean_up(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Extension(retention): Extension<Arc<Retention>>,
+    State(jobs): State<Arc<Jobs>>,
+    State(retention): State<Arc<Retention>>,
     wants: Wants,
     _: Parameters<Nothing>,
     Posted(asked): Posted<Cleanup>,

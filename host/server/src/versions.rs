@@ -4,9 +4,9 @@ use std::io::Read;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -20,10 +20,10 @@ use floret_pipeline::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Turn;
 use crate::access::Grant;
 use crate::content::{body_of, taken};
 use crate::fairness::may_take_long;
+use crate::gate::Turn;
 use crate::given::{Condition, Named, Parameters, condition, header_text, is_known, limit, selector};
 use crate::options;
 use crate::problem::Problem;
@@ -31,6 +31,8 @@ use crate::ranges::{self, Asked, Part};
 
 /// Contents of this length and above are read into a file.
 const LARGE: u64 = LARGE_BYTES + 1;
+/// Headers of a content, with room for those that are added on its way.
+const HEADERS: usize = 16;
 /// Versions of a log that are answered unless the request says how many.
 const LOG_LIMIT: usize = 20;
 /// A record may carry its content: an answer must not take much memory.
@@ -46,7 +48,7 @@ pub(crate) struct Nothing {}
 /// Save the body as a new version: 201 with what was saved, or 200 with the latest version, which says the same.
 pub(crate) async fn put(
     State(host): State<Arc<Floret>>,
-    Extension(grant): Extension<Grant>,
+    grant: Grant,
     Named(key): Named,
     _: Parameters<Nothing>,
     headers: HeaderMap,
@@ -110,12 +112,15 @@ async fn if_latest(host: &Floret, key: &ResourceKey, condition: Condition) -> Re
     }
 }
 
+/// The entity tag of a content: its digest, in quotes.
 fn tag_of(version: &Version) -> String {
-    format!("\"{}\"", version.data_hash)
+    let mut tag = [b'"'; 66];
+    hex::encode_to_slice(version.data_hash.as_bytes(), &mut tag[1..65]).expect("64 digits hold 32 bytes");
+    String::from_utf8(tag.into()).expect("digits and quotes are ASCII")
 }
 
 fn ascii(value: String) -> HeaderValue {
-    HeaderValue::from_str(&value).expect("digits, letters and signs of ASCII")
+    HeaderValue::try_from(value).expect("digits, letters and signs of ASCII")
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -166,54 +171,53 @@ pub(crate) async fn get(
     Named(key): Named,
     Parameters(which): Parameters<Which>,
     Extension(turn): Extension<Turn>,
-    method: Method,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
     let found = host.find(&key, &which.selector()?, which.freshness()?).await?;
     let version = Arc::clone(found.version());
     let tag = tag_of(&version);
-    let media_type = HeaderValue::from_str(&version.media_type)
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let about = [
-        (ETAG, ascii(tag.clone())),
-        (FLORET_SEQ, ascii(version.seq.to_string())),
-        (FLORET_VERSION, ascii(version.version.to_string())),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-    ];
-    if is_known(&headers, &tag) {
-        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    let mut response = Response::default();
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(FLORET_SEQ, version.seq.0.into());
+    headers.insert(FLORET_VERSION, ascii(version.version.to_string()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let is_head = request.method() == Method::HEAD;
+    let given = request.into_parts().0.headers;
+    if is_known(&given, &tag) {
+        headers.insert(ETAG, ascii(tag));
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return Ok(response);
     }
-    // Whoever saved it said what it is: a browser is not to guess otherwise, and not to run it as a page of this host, at
-    // which somebody may be logged in.
-    let what = [
-        (CONTENT_TYPE, media_type),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'")),
-    ];
     let size_bytes = version.content_location.size_bytes;
-    let part = match ranges::asked(&headers, &tag, size_bytes) {
-        _ if method == Method::HEAD => None,
+    let part = match ranges::asked(&given, &tag, size_bytes) {
+        _ if is_head => None,
         Asked::Whole => None,
         Asked::Part(part) => Some(part),
         Asked::Outside => return Ok(ranges::outside(size_bytes)),
     };
-    let body = match size_bytes {
-        _ if method == Method::HEAD => Body::empty(),
+    let octets = HeaderValue::from_static("application/octet-stream");
+    headers.insert(ETAG, ascii(tag));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(CONTENT_LENGTH, part.map_or(size_bytes, Part::len).into());
+    headers.insert(CONTENT_TYPE, HeaderValue::from_str(&version.media_type).unwrap_or(octets));
+    // Whoever saved it said what it is: a browser is not to guess otherwise, and not to run it as a page of this host, at
+    // which somebody may be logged in.
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    if let Some(part) = part {
+        headers.insert(CONTENT_RANGE, part.content_range());
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    }
+    *response.body_mut() = match size_bytes {
+        _ if is_head => Body::empty(),
         LARGE.. => {
             may_take_long();
-            sent(&host.export(&version).await?, part, turn)
+            sent(&Box::pin(host.export(&version)).await?, part, turn)
         }
         _ => cut(&host.read(found).await?.content, part).into(),
     };
-    let how = [
-        (ACCEPT_RANGES, HeaderValue::from_static("bytes")),
-        (CONTENT_LENGTH, HeaderValue::from(part.map_or(size_bytes, Part::len))),
-    ];
-    let answer = (about, what, how);
-    Ok(match part {
-        None => (answer, body).into_response(),
-        Some(part) => (StatusCode::PARTIAL_CONTENT, answer, [part.content_range()], body).into_response(),
-    })
+    Ok(response)
 }
 
 /// A large content, or a part of it, as it is read from its file.

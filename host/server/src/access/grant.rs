@@ -52,8 +52,13 @@ impl Grant {
         Self { id: Some(token.id.clone()), namespaces: namespaces.cloned().map(Arc::new) }
     }
 
+    /// Whether there is anything that it may not touch.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.namespaces.is_some()
+    }
+
     /// A route that was asked for, by its path and what that names.
-    pub(super) fn check_path(&self, path: &str, named: Option<&RawPathParams>) -> Result<(), Problem> {
+    pub(crate) fn check_path(&self, path: &str, named: Option<&RawPathParams>) -> Result<(), Problem> {
         let Some(namespaces) = &self.namespaces else { return Ok(()) };
         let mut named = named.filter(|_| path.starts_with(API)).into_iter().flatten();
         let named = named.find(|(name, _)| *name == "namespace");

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Form, State};
 use axum::response::Response;
 use floret_pipeline::{Floret, Uncaching};
@@ -20,7 +19,7 @@ use crate::versions::Nothing;
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     _: Parameters<Nothing>,
 ) -> Response {
     shown(&host, &console, None)
@@ -91,8 +90,8 @@ pub(super) enum Change {
 
 pub(super) async fn change(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(console): State<Arc<Console>>,
+    State(jobs): State<Arc<Jobs>>,
     Form(change): Form<Change>,
 ) -> Result<Response, Problem> {
     let what = match change {

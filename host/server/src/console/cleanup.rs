@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Form, State};
 use axum::response::Response;
 use floret_pipeline::{CleanupReport, Floret};
@@ -23,8 +22,8 @@ use crate::versions::Nothing;
 const NAMED_MAX: usize = 500;
 
 pub(super) async fn page(
-    Extension(console): Extension<Arc<Console>>,
-    Extension(retention): Extension<Arc<Retention>>,
+    State(console): State<Arc<Console>>,
+    State(retention): State<Arc<Retention>>,
     _: Parameters<Nothing>,
 ) -> Response {
     let policy = &retention.policy;
@@ -58,8 +57,8 @@ pub(super) struct Asked {
 /// Begin a cleanup, and look at it.
 pub(super) async fn run(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Extension(retention): Extension<Arc<Retention>>,
+    State(jobs): State<Arc<Jobs>>,
+    State(retention): State<Arc<Retention>>,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Problem> {
     let work =

@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{ResourceKey, ResourceType, Seq};
@@ -38,7 +37,7 @@ pub(super) struct Pair {
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Named(key): Named,
     Parameters(pair): Parameters<Pair>,
 ) -> Result<Response, Problem> {

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{ResourceKey, Version};
@@ -118,7 +117,7 @@ pub(super) struct Asked {
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Named(key): Named,
     Parameters(asked): Parameters<Asked>,
 ) -> Result<Response, Problem> {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::Namespace;
@@ -22,8 +21,8 @@ const JOBS_MAX: usize = 8;
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(console): State<Arc<Console>>,
+    State(jobs): State<Arc<Jobs>>,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let Overview { stock, cache } = host.overview().await?;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Form, Multipart, State};
 use axum::response::Response;
 use bytes::Bytes;
@@ -40,7 +39,7 @@ pub(super) async fn names_of(host: &Floret, contract: &str) -> Result<Vec<String
 
 pub(super) async fn list(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let components = host.plugins().await?;
@@ -136,7 +135,7 @@ pub(super) async fn install(
 
 pub(super) async fn component(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Part(name): Part,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
@@ -231,7 +230,7 @@ enum Doing {
 /// Go back to a component's version before, take it away, or look over what depends on it.
 pub(super) async fn change(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Part(name): Part,
     Form(change): Form<Change>,
 ) -> Result<Response, Problem> {
@@ -317,7 +316,7 @@ impl Filled {
 
 pub(super) async fn binding(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
@@ -417,8 +416,8 @@ fn confirm(filled: &Filled, plan: &Plan) -> Markup {
 /// Look at a swap, make one, take one back.
 pub(super) async fn swap(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(console): State<Arc<Console>>,
+    State(jobs): State<Arc<Jobs>>,
     Part(id): Part,
     Form(filled): Form<Filled>,
 ) -> Result<Response, Problem> {

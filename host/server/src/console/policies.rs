@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Form, State};
 use axum::response::Response;
 use floret_pipeline::{Contender, ContenderSource, Floret, POLICY_BINDING, PolicyComparison, PolicyReplay};
@@ -23,7 +22,7 @@ const LAST_MAX: usize = 100_000;
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
     let bound = host.bindings().await?.into_iter().find(|(id, _, _)| id == POLICY_BINDING);
@@ -94,7 +93,7 @@ pub(super) fn config(text: &str, what: &str) -> Result<Map<String, Value>, Probl
 /// Begin a comparison, and look at it.
 pub(super) async fn compare(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Form(asked): Form<Asked>,
 ) -> Result<Response, Problem> {
     let contender = |component: &str, text: &str, what: &str| {

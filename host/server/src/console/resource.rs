@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{BuildRecord, ResourceKey, ResourceType, Seq, Version};
@@ -33,7 +32,7 @@ pub(super) struct Shown {
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Named(key): Named,
     Parameters(shown): Parameters<Shown>,
 ) -> Result<Response, Problem> {

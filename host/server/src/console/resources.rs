@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_pipeline::Floret;
@@ -34,7 +33,7 @@ fn given(text: &str) -> Option<&str> {
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Parameters(Filled { namespace, resource_type, prefix, after }): Parameters<Filled>,
 ) -> Result<Response, Problem> {
     let listing = Listing {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use floret_model::{ResourceKey, ResourceType};
@@ -42,7 +41,7 @@ struct Asked {
 
 pub(super) async fn page(
     State(host): State<Arc<Floret>>,
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Parameters(question): Parameters<Question>,
 ) -> Result<Response, Problem> {
     let indexes = indexes(&host).await?;

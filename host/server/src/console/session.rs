@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::Form;
+use axum::extract::{Form, State};
 use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, http::StatusCode};
 use maud::html;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ fn safe(next: Option<&str>) -> &str {
 
 /// Ask for a token.
 pub(super) async fn page(
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Response {
     asking(&console, safe(wanted.next.as_deref()), None)
@@ -60,7 +60,7 @@ pub(super) struct Shown {
 
 /// Take a token, and give a cookie for it.
 pub(super) async fn begin(
-    Extension(console): Extension<Arc<Console>>,
+    State(console): State<Arc<Console>>,
     Form(shown): Form<Shown>,
 ) -> Result<Response, Problem> {
     let next = safe(shown.next.as_deref());
@@ -74,7 +74,7 @@ pub(super) async fn begin(
 }
 
 /// Forget who it was.
-pub(super) async fn end(Extension(console): Extension<Arc<Console>>, headers: HeaderMap) -> Response {
+pub(super) async fn end(State(console): State<Arc<Console>>, headers: HeaderMap) -> Response {
     console.access.end_session(&headers);
     ([(SET_COOKIE, console.cookie("", 0))], see("/console/login")).into_response()
 }

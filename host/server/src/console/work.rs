@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -30,8 +29,8 @@ const DRAWN_MAX: usize = 1_000;
 const STRETCHES_MAX: usize = 40;
 
 pub(super) async fn list(
-    Extension(console): Extension<Arc<Console>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(console): State<Arc<Console>>,
+    State(jobs): State<Arc<Jobs>>,
     _: Parameters<Nothing>,
 ) -> Response {
     let body = html! {
@@ -205,8 +204,8 @@ fn steps_of(events: &[Told]) -> Vec<Step> {
 }
 
 pub(super) async fn page(
-    Extension(console): Extension<Arc<Console>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(console): State<Arc<Console>>,
+    State(jobs): State<Arc<Jobs>>,
     Path(id): Path<String>,
     _: Parameters<Nothing>,
 ) -> Result<Response, Problem> {
@@ -359,7 +358,7 @@ fn result(job: &Value) -> Markup {
 
 /// The picture of a comparison that has ended.
 pub(super) async fn picture(
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let (job, _) = jobs.told(&id)?;
@@ -371,7 +370,7 @@ pub(super) async fn picture(
 /// Rebuild what depends on a resource.
 pub(super) async fn cascade(
     State(host): State<Arc<Floret>>,
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Named(key): Named,
 ) -> Result<Response, Problem> {
     begin_cascade(host, &jobs, key)
@@ -386,7 +385,7 @@ pub(super) fn begin_cascade(host: Arc<Floret>, jobs: &Jobs, root: ResourceKey) -
 }
 
 pub(super) async fn cancel(
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     jobs.cancel(&id)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Jobs;
 use super::job::{JobDocument, Told};
-use crate::fairness::Place;
+use crate::gate::Turn;
 use crate::given::{Parameters, Part, header_text};
 use crate::problem::Problem;
 use crate::versions::Nothing;
@@ -48,16 +48,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Wants {
 }
 
 /// The jobs that are known, newest first, without their results.
-pub(crate) async fn list(
-    Extension(jobs): Extension<Arc<Jobs>>,
-    _: Parameters<Nothing>,
-) -> Json<Vec<JobDocument>> {
+pub(crate) async fn list(State(jobs): State<Arc<Jobs>>, _: Parameters<Nothing>) -> Json<Vec<JobDocument>> {
     Json(jobs.documents())
 }
 
 /// A job, with its result or its problem when it has ended.
 pub(crate) async fn one(
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<Json<JobDocument>, Problem> {
@@ -66,7 +63,7 @@ pub(crate) async fn one(
 
 /// Have a job end soon; one that has ended stays as it is.
 pub(crate) async fn cancel(
-    Extension(jobs): Extension<Arc<Jobs>>,
+    State(jobs): State<Arc<Jobs>>,
     Part(id): Part,
     _: Parameters<Nothing>,
 ) -> Result<(StatusCode, Json<JobDocument>), Problem> {
@@ -75,8 +72,8 @@ pub(crate) async fn cancel(
 
 /// What a job tells, from the beginning or behind `last-event-id`, until it has ended.
 pub(crate) async fn events(
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Extension(place): Extension<Arc<Place>>,
+    State(jobs): State<Arc<Jobs>>,
+    Extension(turn): Extension<Turn>,
     Part(id): Part,
     _: Parameters<Nothing>,
     headers: HeaderMap,
@@ -88,13 +85,13 @@ pub(crate) async fn events(
         })?,
     };
     let job = jobs.find(&id)?;
-    let turn = stream_turn(&format!("look at /v1/jobs/{id}"))?;
+    let held = (stream_turn(&format!("look at /v1/jobs/{id}"))?, turn.place());
     let news = job.news();
-    let begun = (job, news, after, VecDeque::new(), (turn, place));
-    let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, turn)| async move {
+    let begun = (job, news, after, VecDeque::new(), held);
+    let stream = stream::unfold(begun, |(job, mut news, mut after, mut waiting, held)| async move {
         loop {
             if let Some(event) = waiting.pop_front() {
-                return Some((event, (job, news, after, waiting, turn)));
+                return Some((event, (job, news, after, waiting, held)));
             }
             // Before it is looked at, so that nothing is missed between.
             news.borrow_and_update();

@@ -1,19 +1,17 @@
 //! One route: method, path, scope and handler, and what its operation takes and answers.
 
-use std::sync::Arc;
-
 use axum::handler::Handler;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, Method};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use floret_model::{Namespace, ResourceId, ResourceType};
-use floret_pipeline::Floret;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::schemas::{Asked, Described};
 use crate::access::Scope;
 use crate::jobs::{JobDocument, PREFER};
 use crate::problem::Code;
+use crate::state::AppState;
 use crate::swaps::{Swap, Swapped};
 
 /// What a name between braces in a path stands for.
@@ -59,7 +57,7 @@ pub(crate) struct Route {
     pub scope: Option<Scope>,
     /// Whether it is counted among the requests at once.
     pub is_counted: bool,
-    pub handler: MethodRouter<Arc<Floret>>,
+    pub handler: MethodRouter<AppState>,
     /// Of the operation, unique.
     pub id: &'static str,
     pub tag: &'static str,
@@ -114,7 +112,7 @@ macro_rules! method {
     ($name:ident, $method:ident) => {
         pub(crate) fn $name<H, T>(path: &'static str, scope: Option<Scope>, handler: H) -> Route
         where
-            H: Handler<T, Arc<Floret>>,
+            H: Handler<T, AppState>,
             T: 'static,
         {
             Route::new(Method::$method, path, scope, on(MethodFilter::$method, handler))
@@ -132,7 +130,7 @@ impl Route {
         method: Method,
         path: &'static str,
         scope: Option<Scope>,
-        handler: MethodRouter<Arc<Floret>>,
+        handler: MethodRouter<AppState>,
     ) -> Self {
         let (headers, answers, fails) = (Vec::new(), Vec::new(), Vec::new());
         let (id, tag, summary, about) = ("", "", "", "");
