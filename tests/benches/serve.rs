@@ -147,11 +147,20 @@ fn median(mut figures: Vec<(f64, Duration)>) -> (f64, Duration) {
     (rate, figures[figures.len() / 2].1)
 }
 
-fn row(name: &str, (rate, p99): (f64, Duration), beside: Option<(f64, Duration)>) {
-    let ratio = beside.map_or_else(String::new, |(other, other_p99)| {
-        format!("{:.2} of it, p99 {:.2} times its", rate / other, p99.as_secs_f64() / other_p99.as_secs_f64())
-    });
-    println!("{name:<52} {rate:>10.0}/s   p99 {:>9.3} ms   {ratio}", p99.as_secs_f64() * 1e3);
+fn row(name: &str, (rate, p99): (f64, Duration), beside: &str) {
+    println!("{name:<52} {rate:>10.0}/s   p99 {:>9.3} ms   {beside}", p99.as_secs_f64() * 1e3);
+}
+
+/// Medians of the ratios of rounds that followed one another, so that a machine that is faster for a while is it for both.
+fn ratios(ours: &[(f64, Duration)], theirs: &[(f64, Duration)]) -> String {
+    let middle = |mut ratios: Vec<f64>| {
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
+    };
+    let pairs = || ours.iter().zip(theirs);
+    let rate = middle(pairs().map(|(ours, theirs)| ours.0 / theirs.0).collect());
+    let p99 = middle(pairs().map(|(ours, theirs)| ours.1.as_secs_f64() / theirs.1.as_secs_f64()).collect());
+    format!("{rate:.2} of it, p99 {p99:.2} times its")
 }
 
 async fn measure() {
@@ -168,15 +177,11 @@ async fn measure() {
         of_texts.push(saves(address, Saved::Text, round).await);
         of_entries.push(saves(address, Saved::Entry, round).await);
     }
-    let bare_figures = median(of_bare);
-    row(&format!("bare axum, 1 KB, {READERS} connections"), bare_figures, None);
-    row(
-        &format!("read of a hot version of 1 KB, {READERS} connections"),
-        median(of_floret),
-        Some(bare_figures),
-    );
-    row(&format!("durable save of an entry of 1 KB, {WRITERS} connections"), median(of_entries), None);
-    row(&format!("the same of a text, analysed, {WRITERS} connections"), median(of_texts), None);
+    let ratios = ratios(&of_floret, &of_bare);
+    row(&format!("bare axum, 1 KB, {READERS} connections"), median(of_bare), "");
+    row(&format!("read of a hot version of 1 KB, {READERS} connections"), median(of_floret), &ratios);
+    row(&format!("durable save of an entry of 1 KB, {WRITERS} connections"), median(of_entries), "");
+    row(&format!("the same of a text, analysed, {WRITERS} connections"), median(of_texts), "");
     let watched =
         std::env::var("FLORET_BENCH_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(20);
     let (began, first) = (Instant::now(), server.memory_bytes());

@@ -91,8 +91,12 @@ impl Guard {
         permit.map_err(|_| Problem::busy(REQUESTS_MAX))
     }
 
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        self.let_in(request, next).await.unwrap_or_else(Problem::into_response)
+    }
+
     /// Let a request in, to its handler.
-    async fn answer(&self, mut request: Request, next: Next) -> Result<Response, Problem> {
+    async fn let_in(&self, mut request: Request, next: Next) -> Result<Response, Problem> {
         let mut held = Held { _permit: self.permit()?, place: None, grant: None };
         let mut shown = None;
         if let Some(scope) = self.scope {
@@ -136,6 +140,6 @@ impl Guard {
 }
 
 async fn passed(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let answer = async |request| guard.answer(request, next).await.unwrap_or_else(Problem::into_response);
-    guard.gate.around.answer(request, answer).await
+    let begun = guard.gate.around.begin(&request);
+    begun.answer(Box::pin(guard.answer(request, next))).await
 }

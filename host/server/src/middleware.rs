@@ -2,18 +2,20 @@
 //! from, a limit of its time. For what is routed, `gate` does it in its own layer: each layer of a router costs every request
 //! copies of all that is behind it, and futures in boxes.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::audit::Audited;
 use crate::fairness::in_time;
-use crate::meters::Meters;
+use crate::meters::{AtWork, Meters};
 use crate::origin::Names;
+use crate::problem::Problem;
 use crate::traces::{self, Parenting};
 
 /// What it is done with.
@@ -24,39 +26,47 @@ pub(crate) struct Around {
     pub request_timeout: Duration,
 }
 
-/// Around what is found at no route.
-pub(crate) async fn unrouted(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
-    around.answer(request, |request| next.run(request)).await
+/// A request that is being answered.
+pub(crate) struct Begun<'a> {
+    around: &'a Around,
+    span: Span,
+    counted: AtWork<'a>,
+    audited: Audited,
+    /// Whether it comes from where it may.
+    checked: Result<(), Problem>,
 }
 
 impl Around {
-    /// Answer a request with all of it around.
-    pub async fn answer<F: Future<Output = Response>>(
-        &self,
-        request: Request,
-        answer: impl FnOnce(Request) -> F,
-    ) -> Response {
-        let span = self.parenting.as_ref().and_then(|parenting| traces::begun(parenting, &request));
-        let Some(span) = span else { return self.counted(request, answer).await };
-        // In a box: so who collects no spans has no room made for it.
-        let response = Box::pin(self.counted(request, answer)).instrument(span.clone()).await;
+    pub fn begin(&self, request: &Request) -> Begun<'_> {
+        let span = self.parenting.as_ref().and_then(|parenting| traces::begun(parenting, request));
+        Begun {
+            around: self,
+            span: span.unwrap_or_else(Span::none),
+            counted: self.meters.begun(request),
+            audited: Audited::begun(request),
+            checked: self.names.check(request),
+        }
+    }
+}
+
+impl Begun<'_> {
+    /// Answer it with all of it around. The answer comes in a box, or it would be in each of these futures, twice.
+    pub async fn answer(self, answer: Pin<Box<impl Future<Output = Response>>>) -> Response {
+        let Self { around, span, counted, audited, checked } = self;
+        let mut response = match checked {
+            Ok(()) => in_time(around.request_timeout, answer).instrument(span.clone()).await,
+            Err(problem) => problem.into_response(),
+        };
+        let _within = span.enter();
+        audited.ended(&mut response);
+        counted.ended(&response);
         traces::ended(&span, &response);
         response
     }
+}
 
-    async fn counted<F: Future<Output = Response>>(
-        &self,
-        request: Request,
-        answer: impl FnOnce(Request) -> F,
-    ) -> Response {
-        let counted = self.meters.begun(&request);
-        let audited = Audited::begun(&request);
-        let mut response = match self.names.check(&request) {
-            Ok(()) => in_time(self.request_timeout, answer(request)).await,
-            Err(problem) => problem.into_response(),
-        };
-        audited.ended(&mut response);
-        counted.ended(&response);
-        response
-    }
+/// Around what is found at no route.
+pub(crate) async fn unrouted(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let begun = around.begin(&request);
+    begun.answer(Box::pin(next.run(request))).await
 }

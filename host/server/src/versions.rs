@@ -32,7 +32,7 @@ use crate::ranges::{self, Asked, Part};
 /// Contents of this length and above are read into a file.
 const LARGE: u64 = LARGE_BYTES + 1;
 /// Headers of a content, with room for those that are added on its way.
-const HEADERS: usize = 16;
+const HEADERS: usize = 12;
 /// Versions of a log that are answered unless the request says how many.
 const LOG_LIMIT: usize = 20;
 /// A record may carry its content: an answer must not take much memory.
