@@ -135,6 +135,12 @@ fn a_request_is_known_by_its_id() {
     assert_eq!(named.header("x-request-id"), Some("mine-1"));
     let other = server.ask("GET", "/healthz", &[("x-request-id", "<b>")], b"").is(200);
     assert_eq!(other.header("x-request-id").map(str::len), Some(16));
+    for (method, path, status) in
+        [("GET", "/nothing/here", 404), ("PUT", "/healthz", 405), ("GET", "/v1/jobs/x", 404)]
+    {
+        let answer = server.ask(method, path, &[("x-request-id", "mine-2")], b"").is(status);
+        assert_eq!(answer.header("x-request-id"), Some("mine-2"), "{method} {path}");
+    }
 }
 
 #[test]

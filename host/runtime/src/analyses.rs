@@ -1,10 +1,13 @@
 //! Analyses of texts, one for every text that is saved.
 //!
 //! An analysis of a short text takes some 0.1 ms, so that with many saves at once going to another thread and back for each
-//! would cost as much as the work. They wait in one line for each component, and whoever gets a turn does what is in front,
-//! for a spell, whosever it is. Each still has a store of its own.
+//! would cost as much as the work. They wait in one line for each component: whoever gets a turn does its own, then what is
+//! in front, for a spell. Each still has a store of its own.
+//!
+//! Nobody waits for ever: who is in the line asks for a turn, and who was taken from it is answered by who took it.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,20 +37,23 @@ struct Line {
     waiting: VecDeque<Waiting>,
 }
 
+/// What it came to, or that the host panicked.
+type Answer = std::thread::Result<Result<TextStatistics, Error>>;
+
 struct Waiting {
     id: u64,
     job: BuilderJob,
     cancelled: Cancelled,
     span: Span,
     listener: Option<LogListener>,
-    answer: Sender<Result<TextStatistics, Error>>,
+    answer: Sender<Answer>,
 }
 
 /// A place in the line, given up when it is dropped.
 struct Place<'a> {
     loaded: &'a Loaded,
     id: u64,
-    answer: Receiver<Result<TextStatistics, Error>>,
+    answer: Receiver<Answer>,
     _cancel: CancelOnDrop,
 }
 
@@ -55,7 +61,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         // After the answer there is nothing in the line.
         if !self.answer.is_terminated() {
-            self.loaded.analyses.0.lock().waiting.retain(|waiting| waiting.id != self.id);
+            drop(self.loaded.analyses.take(self.id));
         }
     }
 }
@@ -69,26 +75,30 @@ pub(crate) async fn analyze(
     let job = loaded.job("analyze", vec![document], config)?;
     let site = Arc::clone(&job.site);
     let mut place = loaded.wait(job);
-    loop {
-        let turns = tokio::select! {
-            biased;
-            answer = &mut place.answer => break answer,
-            turns = loaded.turn() => turns,
-        };
-        let theirs = Arc::clone(loaded);
-        let spell = tokio::task::spawn_blocking(move || {
-            let _turns = turns; // kept until the guests have ended, even if nobody waits for them
-            theirs.analyze_waiting();
-        });
-        tokio::select! {
-            biased;
-            answer = &mut place.answer => break answer,
-            // Others were in front, and took all of it.
-            _ = spell => {}
+    let answer = tokio::select! {
+        biased;
+        answer = &mut place.answer => answer,
+        turns = loaded.turn() => {
+            match loaded.analyses.take(place.id) {
+                Some(own) => {
+                    let theirs = Arc::clone(loaded);
+                    tokio::task::spawn_blocking(move || {
+                        let _turns = turns; // kept until the guests have ended, even if nobody waits for them
+                        theirs.analyses.spell(own);
+                    });
+                }
+                // Another does it.
+                None => drop(turns),
+            }
+            (&mut place.answer).await
         }
+    };
+    match answer {
+        Ok(Ok(analyzed)) => analyzed,
+        Ok(Err(panic)) => resume_unwind(panic),
+        // The runtime ends, and its threads do what they have begun and no more.
+        Err(_) => Err(Error::Cancelled { at: Box::new(site.as_ref().clone()) }),
     }
-    // Without an answer its thread is gone.
-    .unwrap_or_else(|_| Err(Error::Cancelled { at: Box::new(site.as_ref().clone()) }))
 }
 
 impl Loaded {
@@ -103,17 +113,34 @@ impl Loaded {
         line.waiting.push_back(Waiting { id, job, cancelled, span, listener, answer: sender });
         Place { loaded: self, id, answer, _cancel }
     }
+}
 
-    /// Do what waits on this thread, for a spell.
-    fn analyze_waiting(&self) {
+impl Analyses {
+    /// Take one out of the line, if it is still there.
+    fn take(&self, id: u64) -> Option<Waiting> {
+        let waiting = &mut self.0.lock().waiting;
+        let at = waiting.iter().position(|waiting| waiting.id == id)?;
+        waiting.remove(at)
+    }
+
+    /// Do one on this thread, then those that wait, for a spell.
+    fn spell(&self, first: Waiting) {
         let began = Instant::now();
-        while began.elapsed() < SPELL {
-            let Some(next) = self.analyses.0.lock().waiting.pop_front() else { return };
-            let Waiting { job, cancelled, span, listener, answer, .. } = next;
-            let analyzed = span.in_scope(|| analyzed(job, cancelled, listener));
-            // Whoever has gone away wants no answer.
-            let _ = answer.send(analyzed);
+        let mut next = Some(first);
+        while let Some(waiting) = next {
+            waiting.run();
+            let goes_on = began.elapsed() < SPELL;
+            next = if goes_on { self.0.lock().waiting.pop_front() } else { None };
         }
+    }
+}
+
+impl Waiting {
+    fn run(self) {
+        let Self { job, cancelled, span, listener, answer, .. } = self;
+        let analyzed = AssertUnwindSafe(|| span.in_scope(|| analyzed(job, cancelled, listener)));
+        // Whoever has gone away wants no answer. A panic is its, and no other's in this spell.
+        let _ = answer.send(catch_unwind(analyzed));
     }
 }
 

@@ -80,7 +80,7 @@ impl Drop for Line {
         let who = who.as_ref().map_or("anonymous", |who| &who.0);
         let id = id.to_str().unwrap_or_default();
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "floret::audit", id, who, %peer, %method, %path, status, elapsed_ms);
+        tracing::info!(target: "floret::audit", %id, who, %peer, %method, %path, status, elapsed_ms);
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
             headers.insert(X_REQUEST_ID, given.parse().expect("a value"));
             let id = id(&headers);
             assert_eq!(id == given, expected, "{given:?}");
-            assert!(expected || id.len() == 16, "{id}");
+            assert!(expected || id.len() == 16, "{id:?}");
         }
         assert_ne!(id(&HeaderMap::new()), id(&HeaderMap::new()));
     }

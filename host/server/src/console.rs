@@ -36,6 +36,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::history::History;
 use crate::access::{Access, Scope};
+use crate::audit::X_REQUEST_ID;
 use crate::gate::Gate;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -140,7 +141,11 @@ async fn problems_as_pages(State(console): State<Arc<Console>>, request: Request
     };
     if response.status() == StatusCode::UNAUTHORIZED && is_shown {
         let target = wanted.path_and_query().map_or("/", |wanted| wanted.as_str());
-        return see(&format!("/console/login?next={}", percent_encoded(target)));
+        let mut answer = see(&format!("/console/login?next={}", percent_encoded(target)));
+        answer
+            .headers_mut()
+            .extend(response.headers().get(X_REQUEST_ID).map(|id| (X_REQUEST_ID, id.clone())));
+        return answer;
     }
     let page = layout::problem(&console, &problem);
     let (mut parts, _) = response.into_parts();

@@ -91,10 +91,6 @@ impl Guard {
         permit.map_err(|_| Problem::busy(REQUESTS_MAX))
     }
 
-    async fn answer(&self, request: Request, next: Next) -> Response {
-        self.let_in(request, next).await.unwrap_or_else(Problem::into_response)
-    }
-
     /// Let a request in, to its handler.
     async fn let_in(&self, mut request: Request, next: Next) -> Result<Response, Problem> {
         let mut held = Held { _permit: self.permit()?, place: None, grant: None };
@@ -141,5 +137,6 @@ impl Guard {
 
 async fn passed(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let begun = guard.gate.around.begin(&request);
-    begun.answer(Box::pin(guard.answer(request, next))).await
+    let answer = async { guard.let_in(request, next).await.unwrap_or_else(Problem::into_response) };
+    begun.answer(Box::pin(answer)).await
 }

@@ -9,8 +9,8 @@
 //! the probes, `meters` and `process` what is counted, `traces` the spans. `problem` is the one place that makes statuses of
 //! errors (RFC 9457), `content` moves bytes, `ranges` says which, `given` reads what a request says, `listen` has the
 //! connections, `patience` ends those that take nothing, `tls` their certificate. `middleware` is done around every request:
-//! `audit` keeps what was changed, `origin` refuses what pages of others send. `gate` lets requests in to those routes that
-//! have a scope: `access` asks for tokens, `fairness` bounds what one client takes. `state` has what handlers are given,
+//! `audit` keeps what was changed, `origin` refuses what pages of others send. `gate` lets
+//! requests in to their handlers: `access` asks for tokens, `fairness` bounds what one client takes. `state` has what handlers are given,
 //! `supervise` keeps the background work alive. The crate knows no configuration and opens no home: whoever starts it decides
 //! who can reach it.
 

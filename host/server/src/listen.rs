@@ -28,8 +28,9 @@ use crate::patience::Patient;
 
 /// Connections at once; those beyond wait until one ends. An idle one takes a task and what came of its head.
 const CONNECTIONS_MAX: usize = 4096;
-/// A connection on which no request is at work and nothing was written for so long is closed: one that is idle, or sends a
-/// head that does not end. It is looked at so often, so that it takes up to a half more.
+/// A connection on which no request waits for its answer and nothing was written for so long is closed: one that is idle,
+/// sends a head that does not end, or gets a body that does not come on. It is looked at so often, so that it takes up to a
+/// half more.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOKS: u32 = 2;
 /// A handshake of TLS takes no longer.
@@ -133,7 +134,7 @@ async fn connection(
         }
     });
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(BUFFER_BYTES_MAX);
+    builder.header_read_timeout(None).max_buf_size(BUFFER_BYTES_MAX);
     let served = async {
         match tls {
             None => watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await,

@@ -89,9 +89,12 @@ async fn each_text_of_many_gets_its_own_figures_whoever_goes_away() {
             assert_eq!(figures.word_count, 100 * words as u64);
         });
     }
-    let all = async { while analyses.join_next().await.is_some_and(|ended| ended.is_ok()) {} };
+    let all = async {
+        while let Some(ended) = analyses.join_next().await {
+            ended.expect("its own figures");
+        }
+    };
     tokio::time::timeout(Duration::from_secs(60), all).await.expect("none waits for ever");
-    assert!(analyses.is_empty(), "one was wrong");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,7 +32,7 @@ const JOB: &str = "/v1/jobs/";
 const OF_PLUGINS: [&str; 6] =
     ["/v1/plugins", "/v1/inspections", "/v1/bindings", "/v1/rollbacks", "/v1/breakers", "/v1/quarantines"];
 
-/// What the token of a request may touch, among its extensions.
+/// What the token of a request may touch.
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     /// Of the token, where there are tokens.
