@@ -17,7 +17,7 @@ mod verbs;
 mod work;
 
 /// Answers to requests are made of many small pieces, freed on other threads than those that asked for them: the system's
-/// allocator takes a fifth of such a request's time.
+/// allocator takes a fifth of such a request's time. Without huge pages, which take memory that nobody asked for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
