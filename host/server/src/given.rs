@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, StatusCode};
 use floret_model::{Digest, ResourceKey, Seq};
 use floret_pipeline::Selector;
 use serde::de::DeserializeOwned;
-use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
@@ -45,9 +44,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Part {
     }
 }
 
-/// No parameters, by their names.
-const NONE: [(&str, &str); 0] = [];
-
 /// Parameters behind the `?`; those that are not known are refused.
 pub(crate) struct Parameters<T>(pub T);
 
@@ -55,13 +51,6 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Most requests have none, and what is optional is absent then.
-        if parts.uri.query().is_none_or(str::is_empty)
-            && let Ok(parameters) =
-                T::deserialize(MapDeserializer::<_, serde::de::value::Error>::new(NONE.into_iter()))
-        {
-            return Ok(Self(parameters));
-        }
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(parameters) = query.map_err(|error: QueryRejection| Problem::invalid(error.body_text()))?;
         Ok(Self(parameters))

@@ -28,10 +28,7 @@ impl Names {
 }
 
 fn checked(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    if *names == Names::Any && method.is_safe() {
-        return Ok(());
-    }
-    if method.is_safe() && is_plainly_here(uri, headers) {
+    if method.is_safe() && (*names == Names::Any || is_plainly_here(uri, headers)) {
         return Ok(());
     }
     let hosts: Vec<Option<Authority>> = headers
@@ -67,10 +64,11 @@ fn checked(names: &Names, method: &Method, uri: &Uri, headers: &HeaderMap) -> Re
 fn is_plainly_here(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     let (Some(host), None, None) = (hosts.next(), hosts.next(), uri.authority()) else { return false };
-    let host = host.as_bytes();
-    let name = host.iter().rposition(|byte| *byte == b':').map_or(host, |colon| &host[..colon]);
-    let is_port = host[name.len()..].iter().skip(1).all(u8::is_ascii_digit);
-    is_port && [&b"localhost"[..], b"127.0.0.1"].contains(&name)
+    let Ok(host) = host.to_str() else { return false };
+    is_loopback(match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    })
 }
 
 fn is_loopback(host: &str) -> bool {
